@@ -1,0 +1,151 @@
+//! Everything that can happen to a peer and everything it can ask for. Both are closed and serialisable, so
+//! a session can be recorded and replayed.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Negotiated;
+use crate::wire::{DecodeError, Message, Notification, RouteRefresh, Update};
+
+/// Which of the two connections of a neighbor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// We dialled.
+    Outgoing,
+    /// The neighbor dialled.
+    Incoming,
+}
+
+/// Why the operator or the configuration stops a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopReason {
+    /// Cease / Administrative Shutdown, with the communication of RFC 9003 (empty for none).
+    Shutdown(String),
+    /// Cease / Peer De-configured.
+    Deconfigured,
+    /// Cease / Other Configuration Change: the peer will be started again.
+    ConfigurationChange,
+    /// The daemon ends but forwarding goes on: the TCP connection is closed without a NOTIFICATION, so that
+    /// a helper keeps our routes (RFC 4724 §4.1).
+    Restart,
+}
+
+/// Into the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerEvent {
+    /// Automatic or manual start (RFC 4271 events 1, 3 to 7).
+    Start,
+    /// Manual or automatic stop (events 2, 8).
+    Stop(StopReason),
+    /// A TCP connection is up (events 16, 17).
+    Connected {
+        /// Ours or theirs.
+        role: Role,
+        /// Our end.
+        local: SocketAddr,
+        /// Their end.
+        remote: SocketAddr,
+    },
+    /// Dialling failed (event 18 before the connection was up).
+    ConnectFailed(String),
+    /// A whole message came.
+    Received {
+        /// On which connection.
+        role: Role,
+        /// The message.
+        message: Message,
+    },
+    /// Bytes came that end the session.
+    ReceivedBad {
+        /// On which connection.
+        role: Role,
+        /// What is wrong with them.
+        error: DecodeError,
+    },
+    /// The connection is gone (event 18).
+    Disconnected {
+        /// Which one.
+        role: Role,
+        /// As the operating system put it.
+        reason: String,
+    },
+    /// Time passed. Early, late and repeated ones are harmless.
+    Deadline,
+}
+
+/// Out of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerEffect {
+    /// Dial; answer with `Connected` or `ConnectFailed`. A dial under way is superseded.
+    Connect,
+    /// Give up a dial that is under way, if any. No answer is expected.
+    CancelConnect,
+    /// Send this (never an UPDATE).
+    Transmit {
+        /// On which connection.
+        role: Role,
+        /// The message.
+        message: Message,
+    },
+    /// Flush what was given to `Transmit`, then close. No `Disconnected` is expected.
+    Close {
+        /// Which one.
+        role: Role,
+    },
+    /// The session is up on this connection; every other one has been closed.
+    Established {
+        /// On which connection.
+        role: Role,
+        /// What both sides agreed.
+        negotiated: Box<Negotiated>,
+    },
+    /// Routes from the peer, in order.
+    Update(Box<Update>),
+    /// The peer asks for our routes again, or marks the ends of its own.
+    Refresh(RouteRefresh),
+    /// The established session is over. Exactly one per `Established`.
+    Down(DownReason),
+}
+
+/// Why a session (or an attempt at one) ended. What `manx peers` shows as the last error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DownReason {
+    /// We were told to stop.
+    Stopped(StopReason),
+    /// Nothing came for the hold time.
+    HoldTimerExpired,
+    /// We sent a NOTIFICATION because of this.
+    Sent {
+        /// What we sent.
+        notification: Notification,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The peer sent a NOTIFICATION.
+    Received(Notification),
+    /// TCP ended without one.
+    ConnectionLost(String),
+    /// Dialling failed.
+    ConnectFailed(String),
+}
+
+impl DownReason {
+    /// Whether a helper keeps the peer's routes for its restart time (RFC 4724 §4.2: only a lost
+    /// connection, never a NOTIFICATION without RFC 8538).
+    #[must_use]
+    pub fn is_graceful(&self) -> bool {
+        matches!(self, Self::ConnectionLost(_))
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Outgoing => "outgoing",
+            Self::Incoming => "incoming",
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! Calico manifests, manx.toml and the store.
