@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Negotiated;
 use crate::wire::{DecodeError, Message, Notification, RouteRefresh, Update};
 
-/// Which of the two connections of a neighbor.
+/// Which connection of a neighbor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -17,6 +17,9 @@ pub enum Role {
     Outgoing,
     /// The neighbor dialled.
     Incoming,
+    /// The neighbor dialled once more while `Incoming` is in use, typically because it has restarted and
+    /// we do not know yet. The two incoming roles are alike in all else.
+    Rival,
 }
 
 /// Why the operator or the configuration stops a peer.
@@ -42,7 +45,7 @@ pub enum PeerEvent {
     Stop(StopReason),
     /// A TCP connection is up (events 16, 17).
     Connected {
-        /// Ours or theirs.
+        /// Ours, or the free one of theirs (see [`super::Peer::role_for_accepted`]).
         role: Role,
         /// Our end.
         local: SocketAddr,
@@ -71,6 +74,20 @@ pub enum PeerEvent {
         role: Role,
         /// As the operating system put it.
         reason: String,
+    },
+    /// Bytes wait on the connection that we have not read yet, because we are behind: the neighbor is alive.
+    /// To be said before a [`PeerEvent::Deadline`], so that our slowness never counts as its silence.
+    Unread {
+        /// On which connection.
+        role: Role,
+    },
+    /// Bytes moved towards the neighbor, or were queued for it (RFC 9687: a neighbor that takes nothing for
+    /// the send hold time is gone).
+    Backlog {
+        /// On which connection.
+        role: Role,
+        /// Whether more wait.
+        waiting: bool,
     },
     /// Time passed. Early, late and repeated ones are harmless.
     Deadline,
@@ -141,11 +158,39 @@ impl DownReason {
     }
 }
 
+impl fmt::Display for DownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped(reason) => write!(f, "stopped: {reason}"),
+            Self::HoldTimerExpired => f.write_str("hold timer expired: nothing came for the hold time"),
+            Self::Sent { notification, reason } => {
+                write!(f, "sent {notification}: {reason}")
+            }
+            Self::Received(notification) => write!(f, "received {notification}"),
+            Self::ConnectionLost(reason) => write!(f, "connection lost: {reason}"),
+            Self::ConnectFailed(reason) => write!(f, "cannot connect: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shutdown(text) if text.is_empty() => f.write_str("administrative shutdown"),
+            Self::Shutdown(text) => write!(f, "administrative shutdown: {text}"),
+            Self::Deconfigured => f.write_str("no longer configured"),
+            Self::ConfigurationChange => f.write_str("its configuration changed"),
+            Self::Restart => f.write_str("this speaker restarts"),
+        }
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Outgoing => "outgoing",
             Self::Incoming => "incoming",
+            Self::Rival => "rival",
         })
     }
 }

@@ -20,6 +20,10 @@ pub struct RibConfig {
     pub multipath_max: u16,
     /// What may leave.
     pub export: ExportPolicy,
+    /// We told our peers in our OPENs that we restarted (R bit): End-of-RIB to them then waits until we are in
+    /// sync (RFC 4724 §4.1). Without it End-of-RIB follows the initial routes at once, as two speakers that
+    /// start together would otherwise wait for each other.
+    pub restarting: bool,
 }
 
 /// What may leave towards any peer: the first rule whose prefix contains the route decides, else
@@ -208,7 +212,7 @@ pub enum RibEffect {
 }
 
 /// Why a path never ran.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ineligible {
     /// Its next hop does not resolve, and why (RFC 4271 §9.1.2).

@@ -1,6 +1,10 @@
-//! Path attributes (RFC 4271 §5): one table row per attribute says its code, flags, reader, writer and what
-//! an error in it means (RFC 7606 §7).
+//! Path attributes (RFC 4271 §5) as values. How each stands on the wire is one row of the table in `table.rs`.
 
+pub(super) mod read;
+pub(super) mod table;
+pub(super) mod write;
+
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
@@ -48,6 +52,27 @@ impl NextHop {
     }
 }
 
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Igp => "igp",
+            Self::Egp => "egp",
+            Self::Incomplete => "incomplete",
+        })
+    }
+}
+
+impl fmt::Display for NextHop {
+    /// The address that is resolved; a link-local one beside it in parentheses.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(addr) => addr.fmt(f),
+            Self::V6 { global, link_local: None } => global.fmt(f),
+            Self::V6 { global, link_local: Some(link_local) } => write!(f, "{global} ({link_local})"),
+        }
+    }
+}
+
 impl From<IpAddr> for NextHop {
     fn from(addr: IpAddr) -> Self {
         match addr {
@@ -64,6 +89,12 @@ pub struct Aggregator {
     pub asn: Asn,
     /// Its speaker's identifier.
     pub router_id: RouterId,
+}
+
+impl fmt::Display for Aggregator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.asn, self.router_id)
+    }
 }
 
 /// An optional transitive attribute we do not know: carried on with the Partial bit set (RFC 4271 §9).

@@ -21,12 +21,12 @@ pub mod update;
 pub use as_path::{AsPath, Segment};
 pub use attr::{Aggregator, NextHop, Origin, PathAttributes, RawAttribute};
 pub use capability::{AddPathMode, Capability, GracefulRestartCapability};
-pub use community::{Community, ExtendedCommunity, LargeCommunity};
+pub use community::{Community, ExtendedCommunity, LargeCommunity, ParseCommunityError};
 pub use error::{AttributeAction, AttributeError, DecodeError};
 pub use frame::{
     EncodeError, HEADER_LEN, MAX_LEN, MAX_LEN_EXTENDED, Message, decode_message, encode_message, frame_len,
 };
-pub use notification::{ErrorCode, Notification};
+pub use notification::{ErrorCode, ErrorSubcode, Notification};
 pub use open::OpenMessage;
 pub use refresh::{RefreshSubtype, RouteRefresh};
 pub use update::{DecodedUpdate, Reach, Unreach, Update, encode_end_of_rib, encode_reach, encode_unreach};

@@ -1,9 +1,15 @@
 //! UPDATE (RFC 4271 §4.3, RFC 4760): many prefixes that share one set of path attributes.
 
-use bytes::Bytes;
+mod decode;
+mod encode;
+
+pub(super) use decode::decode;
+pub(super) use encode::encode;
+pub use encode::{encode_end_of_rib, encode_reach, encode_unreach};
+
 use serde::{Deserialize, Serialize};
 
-use super::{AttributeError, EncodeContext, NextHop, PathAttributes};
+use super::{AttributeError, NextHop, PathAttributes};
 use crate::{AfiSafi, Nlri};
 
 /// Prefixes of one family that became reachable through one next hop.
@@ -46,30 +52,4 @@ pub struct DecodedUpdate {
     pub update: Update,
     /// The attributes that were malformed; empty for a well-formed message.
     pub errors: Vec<AttributeError>,
-}
-
-/// Encodes prefixes that share `attributes` (whose `next_hop` is set) into as few messages as fit.
-///
-/// IPv4 unicast with an IPv4 next hop uses the classic fields, all else MP_REACH_NLRI. The attributes are
-/// encoded once. Empty `nlri` gives no message.
-#[must_use]
-pub fn encode_reach(
-    family: AfiSafi,
-    attributes: &PathAttributes,
-    nlri: &[Nlri],
-    context: &EncodeContext,
-) -> Vec<Bytes> {
-    todo!("{family} {attributes:?} {nlri:?} {context:?}")
-}
-
-/// Encodes withdrawals into as few messages as fit.
-#[must_use]
-pub fn encode_unreach(family: AfiSafi, nlri: &[Nlri], context: &EncodeContext) -> Vec<Bytes> {
-    todo!("{family} {nlri:?} {context:?}")
-}
-
-/// Encodes the End-of-RIB marker of a family (RFC 4724 §2).
-#[must_use]
-pub fn encode_end_of_rib(family: AfiSafi) -> Bytes {
-    todo!("{family}")
 }

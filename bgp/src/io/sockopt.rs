@@ -1,0 +1,128 @@
+//! Socket options: what makes a TCP connection a BGP connection. The only file of the crate with unsafe code,
+//! for the two options that no safe crate has.
+
+use std::io;
+use std::mem::size_of;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::peer::NeighborConfig;
+
+/// Internetwork control, CS6 (RFC 4594 §3.1), as the TOS octet.
+const TOS_INTERNET_CONTROL: u32 = 0xc0;
+/// The TTL we send without GTSM; enough for a multihop neighbor in any sane network.
+const TTL_DEFAULT: u32 = 64;
+/// The TTL that GTSM sends (RFC 5082 §3).
+const TTL_MAX: u32 = 255;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 128;
+/// Octets that the kernel takes beyond what is on its way to the neighbor. More would only mean that a
+/// KEEPALIVE stands in a longer queue and that a slow neighbor gets older news.
+const UNSENT_IN_KERNEL: u32 = 128 * 1024;
+/// Idle time before TCP asks whether the other end is there. The hold timer is faster; this is for sessions
+/// that have negotiated it away.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Dials the neighbor.
+pub(super) async fn connect(config: NeighborConfig) -> io::Result<TcpStream> {
+    let remote = SocketAddr::new(config.address, config.port);
+    let socket = tcp_socket(remote)?;
+    if let Some(local) = config.local_address {
+        socket.bind(&SocketAddr::new(local, 0).into())?;
+    }
+    // Before the SYN, so that the whole handshake has the right TTL.
+    apply(SockRef::from(&socket), remote.ip(), &config)?;
+    TcpSocket::from_std_stream(socket.into()).connect(remote).await
+}
+
+/// Makes an accepted connection what a dialled one is.
+pub(super) fn adopt(stream: &TcpStream, remote: IpAddr, config: &NeighborConfig) -> io::Result<()> {
+    apply(SockRef::from(stream), remote, config)
+}
+
+/// Listens on `address`. An IPv6 listener takes IPv6 only: IPv4 neighbors need a listener of their own, and
+/// then never appear under mapped addresses.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = tcp_socket(address)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Our SYN-ACK must pass the check of a neighbor that uses GTSM. We cannot know yet which one it is for.
+    set_ttl(&SockRef::from(&socket), address.ip(), TTL_MAX)?;
+    set_tos(&SockRef::from(&socket), address.ip())?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Whether bytes have arrived that have not been read.
+pub(super) fn has_unread(stream: &TcpStream) -> bool {
+    let mut unread: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as `stream` is borrowed, and FIONREAD writes one c_int to the
+    // pointer, which is valid for it.
+    #[allow(unsafe_code)]
+    let result = unsafe { libc::ioctl(stream.as_raw_fd(), libc::FIONREAD, &raw mut unread) };
+    result == 0 && unread > 0
+}
+
+fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn apply(socket: SockRef<'_>, remote: IpAddr, config: &NeighborConfig) -> io::Result<()> {
+    // What goes out is gathered already; a KEEPALIVE or the last UPDATE must not wait for more.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_IN_KERNEL)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    socket.set_tcp_keepalive(&keepalive)?;
+    set_tos(&socket, remote)?;
+    match config.ttl_security_hops {
+        None => set_ttl(&socket, remote, TTL_DEFAULT),
+        // RFC 5082 §3: a packet that came over n hops has lost n - 1 of its 255.
+        Some(hops) => {
+            set_ttl(&socket, remote, TTL_MAX)?;
+            set_min_ttl(&socket, remote, TTL_MAX + 1 - u32::from(hops.max(1)))
+        }
+    }
+}
+
+fn set_tos(socket: &SockRef<'_>, remote: IpAddr) -> io::Result<()> {
+    match remote {
+        IpAddr::V4(_) => socket.set_tos_v4(TOS_INTERNET_CONTROL),
+        IpAddr::V6(_) => socket.set_tclass_v6(TOS_INTERNET_CONTROL),
+    }
+}
+
+fn set_ttl(socket: &SockRef<'_>, remote: IpAddr, ttl: u32) -> io::Result<()> {
+    match remote {
+        IpAddr::V4(_) => socket.set_ttl_v4(ttl),
+        IpAddr::V6(_) => socket.set_unicast_hops_v6(ttl),
+    }
+}
+
+/// Packets with a smaller TTL are dropped by the kernel before TCP sees them.
+fn set_min_ttl(socket: &SockRef<'_>, remote: IpAddr, ttl: u32) -> io::Result<()> {
+    let (level, option) = match remote {
+        IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MINTTL),
+        IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT),
+    };
+    let value = libc::c_int::try_from(ttl).unwrap_or(libc::c_int::MAX);
+    let len = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or_default();
+    // SAFETY: the descriptor is open as long as `socket` is borrowed; the kernel reads `len` octets from the
+    // pointer, which is valid for a c_int.
+    #[allow(unsafe_code)]
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), len) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests;

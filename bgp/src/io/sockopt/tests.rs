@@ -1,0 +1,106 @@
+//! The options as the kernel has them, and what GTSM does with them.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::peer::NextHopMode;
+use crate::{AfiSafi, Asn, RouterId};
+
+fn neighbor(address: IpAddr, port: u16, ttl_security_hops: Option<u8>) -> NeighborConfig {
+    NeighborConfig {
+        name: "node".to_owned(),
+        description: String::new(),
+        address,
+        port,
+        local_address: None,
+        local_as: Asn(65000),
+        remote_as: Asn(65000),
+        router_id: RouterId(Ipv4Addr::LOCALHOST),
+        hold_time_secs: 90,
+        keepalive_secs: None,
+        connect_retry_secs: 5,
+        passive: false,
+        families: vec![AfiSafi::IPV4_UNICAST],
+        graceful_restart: None,
+        ttl_security_hops,
+        next_hop_mode: NextHopMode::Auto,
+        next_hop_v4: None,
+        next_hop_v6: None,
+        allow_local_as: 0,
+        reflector_client: None,
+    }
+}
+
+#[tokio::test]
+async fn both_ends_have_the_options_of_a_bgp_connection() {
+    for (address, hops, ttl) in
+        [("127.0.0.1:0", None, 64), ("127.0.0.1:0", Some(1), 255), ("[::1]:0", Some(1), 255)]
+    {
+        let listener = listen(address.parse().unwrap()).unwrap();
+        let bound = listener.local_addr().unwrap();
+        let config = neighbor(bound.ip(), bound.port(), hops);
+        let (dialled, accepted) = tokio::join!(connect(config.clone()), listener.accept());
+        let (accepted, _) = accepted.unwrap();
+        adopt(&accepted, bound.ip(), &config).unwrap();
+        for stream in [dialled.unwrap(), accepted] {
+            let socket = SockRef::from(&stream);
+            assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+            let found = match bound.ip() {
+                IpAddr::V4(_) => (socket.ttl_v4().unwrap(), socket.tos_v4().unwrap()),
+                IpAddr::V6(_) => (socket.unicast_hops_v6().unwrap(), socket.tclass_v6().unwrap()),
+            };
+            assert_eq!(found, (ttl, 0xc0), "{address}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_source_address_is_the_configured_one() {
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = listener.local_addr().unwrap();
+    let local = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
+    let config = NeighborConfig { local_address: Some(local), ..neighbor(bound.ip(), bound.port(), None) };
+    let (dialled, accepted) = tokio::join!(connect(config), listener.accept());
+    dialled.unwrap();
+    assert_eq!(accepted.unwrap().1.ip(), local);
+}
+
+/// RFC 5082: what comes with the TTL of a neighbor that may be anywhere is dropped by the kernel, which
+/// counts it. (Loopback does not decrement the TTL, so both ends are one hop apart.)
+#[tokio::test]
+async fn ttl_security_drops_what_comes_from_afar() {
+    let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = plain.local_addr().unwrap().port();
+    let before = min_ttl_drops();
+    let dial = tokio::spawn(connect(neighbor(IpAddr::V4(Ipv4Addr::LOCALHOST), port, Some(1))));
+    let counted = async {
+        while min_ttl_drops() == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), counted).await.expect("the SYN-ACK of TTL 64 is dropped");
+    assert!(!dial.is_finished());
+    dial.abort();
+}
+
+fn min_ttl_drops() -> u64 {
+    let text = std::fs::read_to_string("/proc/net/netstat").unwrap();
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
+    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+    let at = names.split_whitespace().position(|name| name == "TCPMinTTLDrop").expect("a counter");
+    values.split_whitespace().nth(at).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn unread_bytes_are_seen_without_reading_them() {
+    use tokio::io::AsyncWriteExt;
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = listener.local_addr().unwrap();
+    let (dialled, accepted) =
+        tokio::join!(connect(neighbor(bound.ip(), bound.port(), None)), listener.accept());
+    let (mut dialled, (accepted, _)) = (dialled.unwrap(), accepted.unwrap());
+    assert!(!has_unread(&accepted));
+    dialled.write_all(b"x").await.unwrap();
+    accepted.readable().await.unwrap();
+    assert!(has_unread(&accepted));
+}

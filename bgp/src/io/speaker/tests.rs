@@ -1,0 +1,66 @@
+//! The plan and the identities; sessions are tried in the crate's `tests/`.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::peer::NextHopMode;
+use crate::{AfiSafi, Asn, RouterId};
+
+fn neighbor(n: u8) -> NeighborConfig {
+    NeighborConfig {
+        name: format!("node{n}"),
+        description: String::new(),
+        address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)),
+        port: 179,
+        local_address: None,
+        local_as: Asn(65000),
+        remote_as: Asn(65000),
+        router_id: RouterId(Ipv4Addr::new(192, 0, 2, 200)),
+        hold_time_secs: 90,
+        keepalive_secs: None,
+        connect_retry_secs: 5,
+        passive: false,
+        families: vec![AfiSafi::IPV4_UNICAST],
+        graceful_restart: None,
+        ttl_security_hops: None,
+        next_hop_mode: NextHopMode::Auto,
+        next_hop_v4: None,
+        next_hop_v6: None,
+        allow_local_as: 0,
+        reflector_client: None,
+    }
+}
+
+#[test]
+fn the_same_again_is_no_plan() {
+    let current = [neighbor(1), neighbor(2)];
+    assert_eq!(Plan::between(&current, vec![neighbor(2), neighbor(1)]), Plan::default());
+    assert_eq!(Plan::between(&[], Vec::new()), Plan::default());
+}
+
+#[test]
+fn each_neighbor_gets_what_it_needs() {
+    let live = NeighborConfig { description: "x".to_owned(), ..neighbor(2) };
+    let reset = NeighborConfig { hold_time_secs: 9, ..neighbor(3) };
+    let duplicate = NeighborConfig { name: "again".to_owned(), ..neighbor(5) };
+    let current = [neighbor(1), neighbor(2), neighbor(3), neighbor(4)];
+    let desired = vec![neighbor(1), live.clone(), reset.clone(), neighbor(5), duplicate.clone()];
+    let expected = Plan {
+        start: vec![neighbor(5)],
+        stop: vec![neighbor(4).address],
+        live: vec![live],
+        reset: vec![reset],
+        duplicates: vec![duplicate],
+    };
+    assert_eq!(Plan::between(&current, desired), expected);
+}
+
+#[test]
+fn an_identity_never_comes_twice() {
+    let mut slots = Slots::default();
+    let (first, second) = (slots.take(), slots.take());
+    assert_ne!(first, second);
+    slots.give_back(first);
+    let third = slots.take();
+    assert_eq!((third.index, third.generation), (first.index, first.generation + 1));
+}

@@ -1,0 +1,78 @@
+//! What a changed configuration asks of a running peer. One field, one answer; a new field does not compile
+//! until it has been given one.
+
+use super::NeighborConfig;
+
+/// The least that makes a new configuration effective.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConfigChange {
+    /// Nothing differs.
+    None,
+    /// It can be taken over while the session stays up. What is said in an OPEN is said in the next one.
+    Live,
+    /// The session must end and begin anew (Cease, Other Configuration Change).
+    Reset,
+    /// It is another neighbor altogether.
+    Replace,
+}
+
+impl ConfigChange {
+    /// What leads from `old` to `new`.
+    #[must_use]
+    pub fn between(old: &NeighborConfig, new: &NeighborConfig) -> Self {
+        let NeighborConfig {
+            name,
+            description,
+            address,
+            port,
+            local_address,
+            local_as,
+            remote_as,
+            router_id,
+            hold_time_secs,
+            keepalive_secs,
+            connect_retry_secs,
+            passive,
+            families,
+            graceful_restart,
+            ttl_security_hops,
+            next_hop_mode,
+            next_hop_v4,
+            next_hop_v6,
+            allow_local_as,
+            reflector_client,
+        } = old;
+        let when = |differs: bool, change: Self| if differs { change } else { Self::None };
+        let restart_offered = graceful_restart.is_some();
+        [
+            when(*address != new.address, Self::Replace),
+            // The RIB shows the old name until the next session.
+            when(*name != new.name, Self::Live),
+            when(*description != new.description, Self::Live),
+            when(*connect_retry_secs != new.connect_retry_secs, Self::Live),
+            when(*passive != new.passive, Self::Live),
+            // From the next session on: not worth the routes of this one.
+            when(*keepalive_secs != new.keepalive_secs, Self::Live),
+            // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.
+            when(*graceful_restart != new.graceful_restart, Self::Live),
+            when(restart_offered != new.graceful_restart.is_some(), Self::Reset),
+            when(*port != new.port, Self::Reset),
+            when(*local_address != new.local_address, Self::Reset),
+            when(*local_as != new.local_as, Self::Reset),
+            when(*remote_as != new.remote_as, Self::Reset),
+            when(*router_id != new.router_id, Self::Reset),
+            when(*hold_time_secs != new.hold_time_secs, Self::Reset),
+            when(*families != new.families, Self::Reset),
+            when(*ttl_security_hops != new.ttl_security_hops, Self::Reset),
+            // What the RIB was told of the session when it came up.
+            when(*next_hop_mode != new.next_hop_mode, Self::Reset),
+            when(*next_hop_v4 != new.next_hop_v4, Self::Reset),
+            when(*next_hop_v6 != new.next_hop_v6, Self::Reset),
+            when(*allow_local_as != new.allow_local_as, Self::Reset),
+            when(*reflector_client != new.reflector_client, Self::Reset),
+        ]
+        .into_iter()
+        .max()
+        .unwrap_or(Self::None)
+    }
+}

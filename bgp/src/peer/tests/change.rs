@@ -1,0 +1,44 @@
+//! One row per field of a neighbor's configuration.
+
+use super::*;
+use crate::ClusterId;
+
+type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
+
+#[test]
+fn what_each_field_costs() {
+    use ConfigChange::{Live, None, Replace, Reset};
+    let table: [Row; 24] = [
+        ("nothing", |_| {}, None),
+        ("name", |c| c.name.push('x'), Live),
+        ("description", |c| c.description.push('x'), Live),
+        ("address", |c| c.address = address(9), Replace),
+        ("port", |c| c.port = 1790, Reset),
+        ("local_address", |c| c.local_address = Some(address(1)), Reset),
+        ("local_as", |c| c.local_as = Asn(1), Reset),
+        ("remote_as", |c| c.remote_as = Asn(1), Reset),
+        ("router_id", |c| c.router_id = RouterId(Ipv4Addr::LOCALHOST), Reset),
+        ("hold_time_secs", |c| c.hold_time_secs = 9, Reset),
+        ("keepalive_secs", |c| c.keepalive_secs = Some(3), Live),
+        ("connect_retry_secs", |c| c.connect_retry_secs = 1, Live),
+        ("passive", |c| c.passive = true, Live),
+        ("families", |c| c.families.push(AfiSafi::IPV6_UNICAST), Reset),
+        ("graceful_restart off", |c| c.graceful_restart = Option::None, Reset),
+        ("restart_time_secs", |c| c.graceful_restart.as_mut().unwrap().restart_time_secs = 1, Live),
+        ("restarting", |c| c.graceful_restart.as_mut().unwrap().restarting = false, Live),
+        ("ttl_security_hops", |c| c.ttl_security_hops = Some(1), Reset),
+        ("next_hop_mode", |c| c.next_hop_mode = NextHopMode::Keep, Reset),
+        ("next_hop_v4", |c| c.next_hop_v4 = Some(Ipv4Addr::LOCALHOST), Reset),
+        ("next_hop_v6", |c| c.next_hop_v6 = Some(std::net::Ipv6Addr::LOCALHOST), Reset),
+        ("allow_local_as", |c| c.allow_local_as = 1, Reset),
+        ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Reset),
+        ("the greatest counts", |c| (c.passive, c.port) = (true, 1), Reset),
+    ];
+    let old = with_restart(config(1, 2), true);
+    for (field, edit, expected) in table {
+        let mut new = old.clone();
+        edit(&mut new);
+        assert_eq!(ConfigChange::between(&old, &new), expected, "{field}");
+        assert_eq!(ConfigChange::between(&new, &old), expected, "{field}, backwards");
+    }
+}

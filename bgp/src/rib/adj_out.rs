@@ -1,0 +1,347 @@
+//! Adj-RIB-Out, one per update group: what the members of a group have been told, and how it follows the
+//! Loc-RIB.
+//!
+//! An entry is the attributes as sent and the source. A member has been told every entry of which it is not
+//! the source itself (a route never goes back to where it came from), except where it is behind.
+
+use hashbrown::HashMap;
+
+use super::adj_in::Shared;
+use super::attributes::{AttributeTable, AttributesId};
+use super::event::{ExportPolicy, RibPeer};
+use super::export::{Terms, is_accepted};
+use super::family::{Family, PerFamily, Prefix};
+use super::member::{Behind, Member};
+use super::pack::{Action, Buckets, Held, Target};
+use super::path::Slot;
+use super::session::SourceTerms;
+use super::table::{Destination, PrefixId, Table, reserve_slowly};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) attributes: AttributesId,
+    pub(super) source: Slot,
+}
+
+impl Sent {
+    const NOTHING: Self = Self { attributes: AttributesId::NONE, source: Slot::NONE };
+}
+
+#[derive(Default)]
+pub(super) struct AdjOut {
+    sent: Vec<Sent>,
+    /// It follows the Loc-RIB already.
+    is_filled: bool,
+}
+
+impl AdjOut {
+    pub(super) fn get(&self, id: PrefixId) -> Option<Sent> {
+        self.sent.get(id as usize).copied().filter(|&sent| sent != Sent::NOTHING)
+    }
+
+    /// Replaces an entry and takes over the caller's hold on its attributes. The old entry is returned with
+    /// its hold.
+    fn set(&mut self, id: PrefixId, sent: Option<Sent>) -> Option<Sent> {
+        let index = id as usize;
+        if sent.is_none() && index >= self.sent.len() {
+            return None;
+        }
+        while self.sent.len() <= index {
+            reserve_slowly(&mut self.sent);
+            self.sent.push(Sent::NOTHING);
+        }
+        let place = self.sent.get_mut(index)?;
+        let old = std::mem::replace(place, sent.unwrap_or(Sent::NOTHING));
+        Some(old).filter(|&old| old != Sent::NOTHING)
+    }
+
+    pub(super) fn clear(&mut self, attributes: &mut AttributeTable, id: PrefixId) {
+        if let Some(old) = self.set(id, None) {
+            attributes.release(old.attributes);
+        }
+    }
+
+    /// Entries with their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PrefixId, Sent)> {
+        (0..).zip(&self.sent).map(|(id, &sent)| (id, sent)).filter(|&(_, sent)| sent != Sent::NOTHING)
+    }
+
+    fn release_all(&mut self, attributes: &mut AttributeTable) {
+        for sent in std::mem::take(&mut self.sent) {
+            attributes.release(sent.attributes);
+        }
+    }
+}
+
+/// Peers on equal terms.
+pub(super) struct Group {
+    pub(super) terms: Terms,
+    /// In the order in which they came.
+    pub(super) members: Vec<Member>,
+    pub(super) out: PerFamily<AdjOut>,
+}
+
+/// What became of paths on a group's terms, for as long as one batch lasts.
+struct Exported<'a> {
+    terms: &'a Terms,
+    family: Family,
+    memo: HashMap<(AttributesId, Slot), AttributesId, foldhash::fast::RandomState>,
+    last: Option<((AttributesId, Slot), AttributesId)>,
+}
+
+impl<'a> Exported<'a> {
+    fn new(terms: &'a Terms, family: Family) -> Self {
+        Self { terms, family, memo: HashMap::default(), last: None }
+    }
+
+    /// What is to be sent for a destination. The attributes are held by the memo.
+    fn sent<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        policy: &ExportPolicy,
+        destination: &Destination<P>,
+    ) -> Option<Sent> {
+        let best = destination.best()?;
+        let source = best.source;
+        if !is_accepted(policy, &destination.prefix.to_net(), source == Slot::LOCAL) {
+            return None;
+        }
+        let attributes = self.attributes(shared, best.attributes, source);
+        (attributes != AttributesId::NONE).then_some(Sent { attributes, source })
+    }
+
+    fn attributes(&mut self, shared: &mut Shared, id: AttributesId, source: Slot) -> AttributesId {
+        let key = (id, source);
+        if let Some((last, exported)) = self.last
+            && last == key
+        {
+            return exported;
+        }
+        let exported = match self.memo.get(&key) {
+            Some(&exported) => exported,
+            None => {
+                let exported = self.export(shared, id, source);
+                self.memo.insert(key, exported);
+                exported
+            }
+        };
+        self.last = Some((key, exported));
+        exported
+    }
+
+    fn export(&self, shared: &mut Shared, id: AttributesId, source: Slot) -> AttributesId {
+        let terms = shared.peers.get(source).map(|peer| SourceTerms::of(&peer.terms));
+        let set = shared.attributes.get(id);
+        let exported =
+            set.and_then(|set| self.terms.export(self.family, terms, set.key.scope, &set.attributes));
+        exported.map_or(AttributesId::NONE, |exported| shared.attributes.intern(exported))
+    }
+
+    fn release(self, attributes: &mut AttributeTable) {
+        for exported in self.memo.into_values() {
+            attributes.release(exported);
+        }
+    }
+}
+
+impl Group {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self { terms, members: Vec::new(), out: PerFamily::default() }
+    }
+
+    /// A member that holds nothing yet, and is owed everything there is. `lens`: the tables' sizes.
+    pub(super) fn join(&mut self, slot: Slot, peer: &RibPeer, lens: PerFamily<PrefixId>) {
+        let mut member = Member::new(slot, peer.peer, peer.transmit_window);
+        for family in Family::ALL.into_iter().filter(|&family| self.terms.has(family)) {
+            let state = member.families.get_mut(family);
+            state.owes_end_of_rib = true;
+            if *lens.get(family) > 0 {
+                state.behind = Some(Box::new(Behind::all(*lens.get(family))));
+            }
+        }
+        self.members.push(member);
+    }
+
+    /// True when it was the last one.
+    pub(super) fn leave(&mut self, slot: Slot) -> bool {
+        self.members.retain(|member| member.slot != slot);
+        self.members.is_empty()
+    }
+
+    pub(super) fn member_mut(&mut self, slot: Slot) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.slot == slot)
+    }
+
+    pub(super) fn member(&self, slot: Slot) -> Option<&Member> {
+        self.members.iter().find(|member| member.slot == slot)
+    }
+
+    /// The peer wants the family again (RFC 2918 §4): everything it holds becomes due.
+    pub(super) fn refresh(&mut self, slot: Slot, family: Family) {
+        let out = self.out.get(family);
+        let Some(member) = self.members.iter_mut().find(|member| member.slot == slot) else { return };
+        for (id, sent) in out.iter() {
+            if sent.source != slot {
+                member.fall_behind(family, id, true);
+            }
+        }
+    }
+
+    pub(super) fn needs_filling(&self, family: Family) -> bool {
+        self.terms.has(family) && !self.out.get(family).is_filled
+    }
+
+    /// Brings a new group's Adj-RIB-Out up to the Loc-RIB. All its members are behind, so nothing is sent.
+    pub(super) fn fill<P: Prefix>(&mut self, shared: &mut Shared, policy: &ExportPolicy, table: &Table<P>) {
+        let out = self.out.get_mut(P::FAMILY);
+        out.is_filled = true;
+        let mut exported = Exported::new(&self.terms, P::FAMILY);
+        for (id, destination) in table.iter() {
+            if let Some(sent) = exported.sent(shared, policy, destination) {
+                shared.attributes.retain(sent.attributes);
+                if let Some(old) = out.set(id, Some(sent)) {
+                    shared.attributes.release(old.attributes);
+                }
+            }
+        }
+        exported.release(&mut shared.attributes);
+    }
+
+    /// Follows the Loc-RIB for these prefixes. What members in step have to be told is added to `buckets`,
+    /// what the others have to be told is marked.
+    pub(super) fn follow<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        policy: &ExportPolicy,
+        table: &Table<P>,
+        ids: &[PrefixId],
+        buckets: &mut Buckets,
+    ) {
+        let family = P::FAMILY;
+        let out = self.out.get_mut(family);
+        let in_step: Vec<Slot> = self
+            .members
+            .iter()
+            .filter(|member| member.is_in_step(family))
+            .map(|member| member.slot)
+            .collect();
+        let mut behind: Vec<(Slot, &mut Behind)> = self
+            .members
+            .iter_mut()
+            .filter_map(|member| Some((member.slot, member.families.get_mut(family).behind.as_deref_mut()?)))
+            .collect();
+        let mut exported = Exported::new(&self.terms, family);
+        for &id in ids {
+            let Some(destination) = table.get(id) else { continue };
+            let new = exported.sent(shared, policy, destination);
+            let old = out.get(id);
+            if old == new {
+                continue;
+            }
+            if let Some(new) = new {
+                shared.attributes.retain(new.attributes);
+            }
+            for (slot, behind) in &mut behind {
+                let (was, is) = (told(old, *slot), told(new, *slot));
+                if was != is {
+                    behind.mark(id, was.is_some());
+                }
+            }
+            tell(buckets, &in_step, id, old, new);
+            // The buckets name only new attributes, which the new entries hold until they are packed.
+            if let Some(old) = out.set(id, new) {
+                shared.attributes.release(old.attributes);
+            }
+        }
+        exported.release(&mut shared.attributes);
+    }
+
+    /// Takes the next prefixes that a member has yet to be told, together with all members that have to be
+    /// told the same. Returns their places in `members`; empty: nobody can go on.
+    pub(super) fn catch_up(&mut self, family: Family, max: usize, buckets: &mut Buckets) -> Vec<usize> {
+        let Some(leader) = self.members.iter().find(|member| member.can_catch_up(family)) else {
+            return Vec::new();
+        };
+        let Some(due) = leader.families.get(family).behind.as_deref() else { return Vec::new() };
+        let words = due.next_words(max.min(leader.prefixes_that_fit()));
+        let is_like = |member: &&Member| {
+            let behind = member.families.get(family).behind.as_deref();
+            member.can_catch_up(family) && behind.is_some_and(|other| other.is_like(due, words.clone()))
+        };
+        let cohort: Vec<usize> = (0..self.members.len())
+            .filter(|&place| self.members.get(place).as_ref().is_some_and(is_like))
+            .collect();
+        let slots: Vec<Slot> = self.members.iter().filter(is_like).map(|member| member.slot).collect();
+        // What they hold has attributes and a source that are not known any more, and do not matter.
+        let something = Sent { attributes: AttributesId::NONE, source: Slot::LOCAL };
+        for id in due.ids(words.clone()) {
+            let old = due.holds(id).then_some(something);
+            tell(buckets, &slots, id, old, self.out.get(family).get(id));
+        }
+        for &place in &cohort {
+            if let Some(member) = self.members.get_mut(place)
+                && let Some(behind) = member.families.get_mut(family).behind.as_deref_mut()
+            {
+                behind.clear(words.clone());
+            }
+        }
+        cohort
+    }
+
+    /// Members that have been told everything are in step again.
+    pub(super) fn settle(&mut self, family: Family) {
+        for member in &mut self.members {
+            let state = member.families.get_mut(family);
+            if state.behind.as_ref().is_some_and(|behind| behind.left() == 0) {
+                state.behind = None;
+            }
+        }
+    }
+
+    /// Whether a member that is behind has yet to be told that this prefix is gone.
+    pub(super) fn holds(&self, family: Family, id: PrefixId) -> bool {
+        self.members
+            .iter()
+            .any(|member| member.families.get(family).behind.as_ref().is_some_and(|behind| behind.holds(id)))
+    }
+
+    /// Lets go of everything.
+    pub(super) fn release(mut self, attributes: &mut AttributeTable) {
+        for family in Family::ALL {
+            self.out.get_mut(family).release_all(attributes);
+        }
+    }
+}
+
+/// What the member in `slot` is told of an entry.
+fn told(sent: Option<Sent>, slot: Slot) -> Option<AttributesId> {
+    sent.filter(|sent| sent.source != slot).map(|sent| sent.attributes)
+}
+
+/// Adds to `buckets` what turns `old` into `new` for the members in `slots`.
+fn tell(buckets: &mut Buckets, slots: &[Slot], id: PrefixId, old: Option<Sent>, new: Option<Sent>) {
+    if slots.is_empty() {
+        return;
+    }
+    // A source that is not among them needs no exception, and one exception fewer is one message fewer.
+    let exception = |sent: Sent| if slots.contains(&sent.source) { sent.source } else { Slot::NONE };
+    let held = old.map_or(Held::Nothing, |old| Held::From(old.source));
+    match (old, new) {
+        (None, None) => {}
+        (Some(old), None) => buckets.add(Action::Withdraw, Target::AllBut(exception(old)), id, held),
+        (None, Some(new)) => {
+            buckets.add(Action::Reach(new.attributes), Target::AllBut(exception(new)), id, held);
+        }
+        (Some(old), Some(new)) => {
+            let (was, is) = (exception(old), exception(new));
+            if old.attributes != new.attributes {
+                buckets.add(Action::Reach(new.attributes), Target::AllBut(is), id, held);
+            } else if was != is && was != Slot::NONE {
+                buckets.add(Action::Reach(new.attributes), Target::Only(was), id, held);
+            }
+            if was != is && is != Slot::NONE {
+                buckets.add(Action::Withdraw, Target::Only(is), id, held);
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! One peer's sessions, the present and the past: which of its paths are of the present one, of an earlier one
+//! (stale, RFC 4724 §4.2) or gone, and how many there are.
+//!
+//! A session that ends touches no path. It moves the peer's epochs, which is what says of a path whether it
+//! is stale or dead, and asks for one walk of the tables when paths died.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::event::{Retain, RibPeer};
+use super::family::{Family, PerFamily};
+use super::path::Path;
+use crate::{AfiSafi, ClusterId, PeerKind, RouterId};
+
+/// How long a returned peer has until its End-of-RIB before what it has not sent again is swept (the upper
+/// bound that RFC 4724 §4.2 asks for). The value is BIRD's default for a long-lived stale table and the
+/// longest initial dump seen in practice; a peer that dies meanwhile is bounded by its restart time instead.
+pub const STALE_PATHS_MAX_SECS: u64 = 360;
+
+/// A peer that will not say End-of-RIB counts as heard when nothing has come from it for this long.
+pub const QUIET_SECS: u64 = 2;
+
+/// A session, or what is left of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Session {
+    Up,
+    /// Lost; its retained paths go at this time.
+    Retained {
+        until: Instant,
+    },
+    Down,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PeerFamily {
+    /// Number of the present or, when down, of the last session. Compared with wrapping.
+    epoch: u16,
+    /// Paths of sessions before this one are dead.
+    dead_below: u16,
+    /// When paths of earlier sessions die at the latest, while the session is up.
+    stale_until: Option<Instant>,
+    /// End-of-RIB came in this session.
+    pub(super) end_of_rib: bool,
+    /// Paths in the Adj-RIB-In, those that took part in the last decision, and those that won it.
+    pub(super) received: usize,
+    pub(super) eligible: usize,
+    pub(super) best: usize,
+}
+
+pub(super) struct PeerEntry {
+    /// Its terms, those of its last session when it is down.
+    pub(super) terms: Box<RibPeer>,
+    pub(super) session: Session,
+    pub(super) families: PerFamily<PeerFamily>,
+    /// When the session came up or the last UPDATE came.
+    pub(super) active_at: Instant,
+    /// Start-up does not wait for it any more.
+    pub(super) heard: bool,
+    /// Not configured any more: the slot is freed once no path is left.
+    pub(super) is_removed: bool,
+}
+
+impl PeerEntry {
+    pub(super) fn is_up(&self) -> bool {
+        self.session == Session::Up
+    }
+
+    pub(super) fn epoch(&self, family: Family) -> u16 {
+        self.families.get(family).epoch
+    }
+
+    pub(super) fn is_dead(&self, family: Family, path: &Path) -> bool {
+        is_before(path.epoch, self.families.get(family).dead_below)
+    }
+
+    pub(super) fn is_stale(&self, family: Family, path: &Path) -> bool {
+        !self.is_up() || path.epoch != self.families.get(family).epoch
+    }
+
+    /// Whether it is worth looking for stale paths.
+    pub(super) fn may_have_stale(&self, family: Family) -> bool {
+        let state = self.families.get(family);
+        state.received > 0 && (!self.is_up() || state.stale_until.is_some())
+    }
+
+    pub(super) fn has(&self, family: Family) -> bool {
+        self.terms.negotiated.families.contains(&family.afi_safi())
+    }
+
+    /// Everything that is not of the present session dies. True when that may concern a path.
+    pub(super) fn drop_stale(&mut self, family: Family) -> bool {
+        let state = self.families.get_mut(family);
+        state.stale_until = None;
+        state.dead_below = state.epoch;
+        state.received > 0
+    }
+
+    fn drop_all(&mut self, family: Family) -> bool {
+        let state = self.families.get_mut(family);
+        state.stale_until = None;
+        state.dead_below = state.epoch.wrapping_add(1);
+        state.received > 0
+    }
+
+    /// Ends the session, or what was retained of it. Returns the families that lost paths.
+    pub(super) fn end(&mut self, retain: Option<&Retain>, now: Instant) -> Lost {
+        let mut lost = Lost::default();
+        for family in Family::ALL {
+            let is_retained = retain.is_some_and(|retain| retain.families.contains(&family.afi_safi()));
+            if is_retained {
+                // RFC 4724 §4.2 wants paths that were stale already to go when the session is lost again. They
+                // stay until the restarted timer ends: a peer that restarts twice in a row has not moved its
+                // forwarding, and sweeping in between cuts traffic for nothing.
+                self.families.get_mut(family).stale_until = None;
+            } else {
+                *lost.get_mut(family) = self.drop_all(family);
+            }
+        }
+        self.session = match retain {
+            Some(retain) if !retain.families.is_empty() => {
+                Session::Retained { until: now + Duration::from_secs(u64::from(retain.restart_time_secs)) }
+            }
+            Some(_) | None => Session::Down,
+        };
+        lost
+    }
+
+    /// Starts a session. Returns the families whose stale paths die at once: those without the F bit in the
+    /// new OPEN (RFC 4724 §4.2).
+    pub(super) fn begin(&mut self, terms: Box<RibPeer>, now: Instant) -> Lost {
+        let mut lost = Lost::default();
+        self.terms = terms;
+        for family in Family::ALL {
+            let forwards = self.is_forwarding(family.afi_safi());
+            let state = self.families.get_mut(family);
+            state.epoch = state.epoch.wrapping_add(1);
+            state.end_of_rib = false;
+            if state.received > 0 && forwards {
+                state.stale_until = Some(now + Duration::from_secs(STALE_PATHS_MAX_SECS));
+            } else {
+                *lost.get_mut(family) = self.drop_stale(family);
+            }
+        }
+        self.session = Session::Up;
+        self.active_at = now;
+        lost
+    }
+
+    fn is_forwarding(&self, family: AfiSafi) -> bool {
+        let negotiated = &self.terms.negotiated;
+        negotiated.families.contains(&family)
+            && negotiated.restart.as_ref().is_some_and(|restart| restart.families.contains(&(family, true)))
+    }
+
+    /// Whether it has said all it has to say: End-of-RIB of every family. A peer that cannot be waited for,
+    /// because it does not know graceful restart or is restarting and waits for us (R bit, RFC 4724 §4.1),
+    /// has when it is quiet.
+    pub(super) fn is_heard(&self, now: Instant) -> bool {
+        let all = Family::ALL.into_iter().filter(|&family| self.has(family));
+        let ended = all.clone().count() > 0 && all.clone().all(|family| self.families.get(family).end_of_rib);
+        self.is_up() && (ended || self.quiet_at().is_some_and(|at| at <= now))
+    }
+
+    /// When it will count as quiet, if it is one of those.
+    pub(super) fn quiet_at(&self) -> Option<Instant> {
+        let waits_for_us = self.terms.negotiated.restart.as_ref().is_none_or(|restart| restart.restarting);
+        (self.is_up() && waits_for_us).then(|| self.active_at + Duration::from_secs(QUIET_SECS))
+    }
+
+    /// Ends whatever has run out. Returns the families that lost paths.
+    pub(super) fn handle_deadline(&mut self, now: Instant) -> Lost {
+        let mut lost = Lost::default();
+        if matches!(self.session, Session::Retained { until } if until <= now) {
+            lost.add(self.end(None, now));
+        }
+        for family in Family::ALL {
+            if self.families.get(family).stale_until.is_some_and(|until| until <= now) {
+                *lost.get_mut(family) |= self.drop_stale(family);
+            }
+        }
+        lost
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let session = match self.session {
+            Session::Retained { until } => Some(until),
+            Session::Up | Session::Down => None,
+        };
+        let stale = Family::ALL.into_iter().filter_map(|family| self.families.get(family).stale_until);
+        stale.chain(session).min()
+    }
+}
+
+/// Families in which paths died, so that their table has to be walked.
+pub(super) type Lost = PerFamily<bool>;
+
+impl Lost {
+    pub(super) fn add(&mut self, other: Self) {
+        self.v4 |= other.v4;
+        self.v6 |= other.v6;
+    }
+}
+
+/// Serial number arithmetic: at most 32767 sessions may lie between the two.
+fn is_before(epoch: u16, other: u16) -> bool {
+    (1..=0x7FFF).contains(&other.wrapping_sub(epoch))
+}
+
+/// What the decision has to know of a path's source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SourceTerms {
+    pub(super) kind: PeerKind,
+    pub(super) router_id: RouterId,
+    pub(super) address: IpAddr,
+    pub(super) reflector_client: Option<ClusterId>,
+}
+
+impl SourceTerms {
+    pub(super) fn of(peer: &RibPeer) -> Self {
+        Self {
+            kind: peer.negotiated.kind,
+            router_id: peer.negotiated.remote_router_id,
+            address: peer.address,
+            reflector_client: peer.reflector_client,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Routes: looked up, listed by pages, as received and as advertised.
+
+use std::collections::BinaryHeap;
+
+use ipnet::IpNet;
+
+use super::super::Rib;
+use super::super::adj_out::Sent;
+use super::super::attributes::AttributesId;
+use super::super::event::{Ineligible, NextHopStatus};
+use super::super::family::{Family, Prefix};
+use super::super::loc::verdict;
+use super::super::path::{Path, Refusal, Slot};
+use super::super::table::{Destination, PrefixId, Table};
+use super::{
+    AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, RoutePage, RouteSelection, RouteSnapshot,
+};
+use crate::PeerId;
+use crate::wire::PathAttributes;
+
+/// What a list is of.
+#[derive(Clone, Copy)]
+enum Listing {
+    All,
+    Received(Slot),
+    Advertised(Slot),
+}
+
+impl Rib {
+    /// Routes with all their paths, at most `limit` of them.
+    #[must_use]
+    pub fn routes(&self, selection: &RouteSelection, limit: usize) -> RoutePage<RouteSnapshot> {
+        match selection {
+            RouteSelection::All { after } => self.page(Listing::All, *after, limit),
+            RouteSelection::Exact(prefix) => self.one(prefix, false),
+            RouteSelection::LongestMatch(prefix) => self.one(prefix, true),
+        }
+    }
+
+    /// What a peer has sent, whatever became of it: at most `limit` routes after `after`.
+    #[must_use]
+    pub fn received(&self, peer: PeerId, after: Option<IpNet>, limit: usize) -> RoutePage<RouteSnapshot> {
+        match self.shared.peers.slot(peer) {
+            Some(slot) => self.page(Listing::Received(slot), after, limit),
+            None => RoutePage { routes: Vec::new(), next: None },
+        }
+    }
+
+    /// What a peer holds of us: at most `limit` routes after `after`. What it has yet to be told about is not
+    /// among them.
+    #[must_use]
+    pub fn advertised(&self, peer: PeerId, after: Option<IpNet>, limit: usize) -> RoutePage<AdvertisedRoute> {
+        let Some(slot) = self.shared.peers.slot(peer) else {
+            return RoutePage { routes: Vec::new(), next: None };
+        };
+        let (ids, next) = self.select(Listing::Advertised(slot), after, limit);
+        let route = |(family, id)| {
+            let sent = self.sent(slot, family, id)?;
+            let prefix = match family {
+                Family::V4 => self.v4.get(id)?.prefix.to_net(),
+                Family::V6 => self.v6.get(id)?.prefix.to_net(),
+            };
+            Some(AdvertisedRoute { prefix, attributes: self.attributes(sent.attributes)? })
+        };
+        RoutePage { routes: ids.into_iter().filter_map(route).collect(), next }
+    }
+
+    fn page(&self, listing: Listing, after: Option<IpNet>, limit: usize) -> RoutePage<RouteSnapshot> {
+        let (ids, next) = self.select(listing, after, limit);
+        let route = |(family, id)| match family {
+            Family::V4 => Some(self.route(self.v4.get(id)?, listing)),
+            Family::V6 => Some(self.route(self.v6.get(id)?, listing)),
+        };
+        RoutePage { routes: ids.into_iter().filter_map(route).collect(), next }
+    }
+
+    /// The lowest `limit` prefixes after `after`, and where to go on if that was not all.
+    fn select(
+        &self,
+        listing: Listing,
+        after: Option<IpNet>,
+        limit: usize,
+    ) -> (Vec<(Family, PrefixId)>, Option<IpNet>) {
+        // One more than asked for tells whether there is more.
+        let wanted = limit.saturating_add(1);
+        let mut found = match after {
+            Some(IpNet::V6(_)) => Vec::new(),
+            Some(IpNet::V4(_)) | None => self.lowest(&self.v4, listing, after, wanted),
+        };
+        if found.len() < wanted {
+            found.extend(self.lowest(&self.v6, listing, after, wanted - found.len()));
+        }
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().map(|(prefix, ..)| *prefix).filter(|_| has_more);
+        (found.into_iter().map(|(_, family, id)| (family, id)).collect(), next)
+    }
+
+    fn lowest<P: Prefix>(
+        &self,
+        table: &Table<P>,
+        listing: Listing,
+        after: Option<IpNet>,
+        count: usize,
+    ) -> Vec<(IpNet, Family, PrefixId)> {
+        let after = after.and_then(P::from_net);
+        let mut lowest = BinaryHeap::new();
+        for (id, destination) in table.iter() {
+            let prefix = destination.prefix;
+            if after.is_some_and(|after| prefix <= after) || !self.is_listed(listing, id, destination) {
+                continue;
+            }
+            if lowest.len() < count {
+                lowest.push((prefix, id));
+            } else if let Some(mut highest) = lowest.peek_mut()
+                && prefix < highest.0
+            {
+                *highest = (prefix, id);
+            }
+        }
+        let sorted = lowest.into_sorted_vec().into_iter();
+        sorted.map(|(prefix, id)| (prefix.to_net(), P::FAMILY, id)).collect()
+    }
+
+    fn is_listed<P: Prefix>(&self, listing: Listing, id: PrefixId, destination: &Destination<P>) -> bool {
+        match listing {
+            Listing::All => true,
+            Listing::Received(slot) => destination.paths.iter().any(|path| path.source == slot),
+            Listing::Advertised(slot) => self.sent(slot, P::FAMILY, id).is_some(),
+        }
+    }
+
+    fn one(&self, prefix: &IpNet, is_longest: bool) -> RoutePage<RouteSnapshot> {
+        let route = match Family::of_prefix(prefix) {
+            Family::V4 => self.find(&self.v4, *prefix, is_longest),
+            Family::V6 => self.find(&self.v6, *prefix, is_longest),
+        };
+        RoutePage { routes: route.into_iter().collect(), next: None }
+    }
+
+    fn find<P: Prefix>(&self, table: &Table<P>, prefix: IpNet, is_longest: bool) -> Option<RouteSnapshot> {
+        let mut prefix = prefix.trunc();
+        loop {
+            let found = table.find(P::from_net(prefix)?).and_then(|id| table.get(id));
+            let fits =
+                |found: &&Destination<P>| !found.paths.is_empty() && (!is_longest || found.best().is_some());
+            if let Some(destination) = found.filter(fits) {
+                return Some(self.route(destination, Listing::All));
+            }
+            prefix = prefix.supernet().filter(|_| is_longest)?;
+        }
+    }
+
+    /// What the member in `slot` holds of a prefix.
+    fn sent(&self, slot: Slot, family: Family, id: PrefixId) -> Option<Sent> {
+        let (_, group) = self.groups().find(|(_, group)| group.member(slot).is_some())?;
+        let behind = &group.member(slot)?.families.get(family).behind;
+        let is_told = behind.as_ref().is_none_or(|behind| !behind.is_dirty(id));
+        group.out.get(family).get(id).filter(|sent| is_told && sent.source != slot)
+    }
+
+    fn route<P: Prefix>(&self, destination: &Destination<P>, listing: Listing) -> RouteSnapshot {
+        let multipath_max = self.config.as_ref().map_or(1, |config| config.multipath_max);
+        let (_, verdict) = verdict(&self.shared, destination, multipath_max);
+        let usage = |index: usize, path: &Path| {
+            let lost = verdict.lost.iter().find(|(lost, _)| *lost == index).map(|(_, reason)| *reason);
+            match (verdict.used.iter().position(|&used| used == index), lost) {
+                (Some(0), _) => PathUsage::Best,
+                (Some(_), Some(reason)) => PathUsage::Multipath { reason },
+                (None, Some(reason)) => PathUsage::Lost { reason },
+                (_, None) => PathUsage::Ineligible { reason: self.ineligible(path) },
+            }
+        };
+        let is_wanted = |path: &Path| match listing {
+            Listing::All | Listing::Advertised(_) => true,
+            Listing::Received(slot) => path.source == slot,
+        };
+        let paths = destination.paths.iter().enumerate().filter(|(_, path)| is_wanted(path));
+        let mut paths: Vec<_> =
+            paths.filter_map(|(index, path)| self.path(P::FAMILY, path, usage(index, path))).collect();
+        paths.sort_by_cached_key(|path| (path.usage.clone(), path.peer_address, path.path_id));
+        RouteSnapshot { prefix: destination.prefix.to_net(), paths }
+    }
+
+    fn path(&self, family: Family, path: &Path, usage: PathUsage) -> Option<PathSnapshot> {
+        let peer = self.shared.peers.get(path.source);
+        let uptime_secs = self.shared.now.saturating_duration_since(self.shared.started).as_secs();
+        Some(PathSnapshot {
+            source: peer.map_or_else(|| "local".to_owned(), |peer| peer.terms.name.clone()),
+            peer: peer.map(|peer| peer.terms.peer),
+            peer_address: peer.map(|peer| peer.terms.address),
+            kind: peer.map(|peer| peer.terms.negotiated.kind),
+            path_id: path.path_id,
+            usage,
+            stale: peer.is_some_and(|peer| peer.is_stale(family, path)),
+            age_secs: uptime_secs.saturating_sub(u64::from(path.learned_secs)),
+            attributes: self.attributes(path.attributes)?,
+        })
+    }
+
+    fn attributes(&self, id: AttributesId) -> Option<AttributesSnapshot> {
+        Some(AttributesSnapshot::of(&self.shared.attributes.get(id)?.attributes))
+    }
+
+    fn ineligible(&self, path: &Path) -> Ineligible {
+        match path.refusal {
+            Refusal::AsLoop => Ineligible::AsLoop,
+            Refusal::OriginatorLoop => Ineligible::OriginatorLoop,
+            Refusal::ClusterLoop => Ineligible::ClusterLoop,
+            Refusal::OwnNextHop => Ineligible::NextHop("it is our own address (RFC 4271 §5.1.3)".to_owned()),
+            Refusal::None => {
+                let set = self.shared.attributes.get(path.attributes);
+                let next_hop = set.and_then(|set| set.next_hop);
+                match next_hop.and_then(|next_hop| self.shared.next_hops.status(next_hop)) {
+                    Some(NextHopStatus::Unreachable { reason }) => Ineligible::NextHop(reason.clone()),
+                    Some(NextHopStatus::Reachable { .. }) | None => {
+                        Ineligible::NextHop("not looked up yet".to_owned())
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl AttributesSnapshot {
+    fn of(attributes: &PathAttributes) -> Self {
+        Self {
+            next_hop: attributes.next_hop.map(|next_hop| next_hop.addr()),
+            as_path: attributes.as_path.to_string(),
+            origin: attributes.origin,
+            local_pref: attributes.local_pref,
+            med: attributes.med,
+            communities: attributes.communities.iter().map(ToString::to_string).collect(),
+            extended_communities: attributes.extended_communities.iter().map(ToString::to_string).collect(),
+            large_communities: attributes.large_communities.iter().map(ToString::to_string).collect(),
+            originator_id: attributes.originator_id,
+            cluster_list: attributes.cluster_list.clone(),
+        }
+    }
+}

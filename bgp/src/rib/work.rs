@@ -1,0 +1,190 @@
+//! The work that `poll_effect` does, one bounded step at a time, the most urgent first: what the kernel has to
+//! know, then what peers in step have to know, then what the others have to catch up on, then what closes.
+
+use std::collections::VecDeque;
+
+use super::Rib;
+use super::adj_in::Shared;
+use super::adj_out::Group;
+use super::event::{ExportAction, ExportPolicy, RibEffect};
+use super::family::{Family, Prefix};
+use super::member::Member;
+use super::pack::{Buckets, transmit};
+use super::table::{PrefixId, Table};
+use crate::wire::encode_end_of_rib;
+
+/// Changed prefixes that are brought to the Adj-RIBs-Out at a time: what shares attributes among them shares
+/// messages.
+const FOLLOW_MAX: usize = 32_768;
+
+/// Prefixes that a member that is behind is told at a time.
+const CATCH_UP_MAX: usize = 32_768;
+
+/// A batch of changed prefixes on its way through the groups.
+pub(super) struct Follow {
+    family: Family,
+    ids: Vec<PrefixId>,
+    next_group: usize,
+}
+
+/// Before the first configuration.
+static NOTHING_LEAVES: ExportPolicy = ExportPolicy { rules: Vec::new(), otherwise: ExportAction::Reject };
+
+impl Rib {
+    /// Does the most urgent piece of work; false when there is none.
+    pub(super) fn work(&mut self) -> bool {
+        self.walk();
+        if let Some(effect) = self.shared.next_hops.poll_effect() {
+            self.effects.push_back(effect);
+            return true;
+        }
+        self.decide() || self.follow() || self.catch_up() || self.finish()
+    }
+
+    fn walk(&mut self) {
+        let rejudge = std::mem::take(&mut self.rejudge);
+        let mut has_walked = false;
+        for family in Family::ALL {
+            with_table!(self, family, table => if table.walk || rejudge {
+                table.walk(&mut self.shared, rejudge);
+                has_walked = true;
+            });
+        }
+        if has_walked {
+            // A changed next hop asks for a walk of both tables, so both have been.
+            self.shared.next_hops.walked();
+        }
+    }
+
+    fn decide(&mut self) -> bool {
+        let multipath_max = self.config.as_ref().map_or(1, |config| config.multipath_max);
+        let mut changes = Vec::new();
+        for family in Family::ALL {
+            with_table!(self, family, table => table.decide(&mut self.shared, multipath_max, &mut changes));
+        }
+        let has_changes = !changes.is_empty();
+        if has_changes {
+            self.effects.push_back(RibEffect::BestChanged(changes));
+        }
+        has_changes
+    }
+
+    /// Brings a batch of changes to one group's Adj-RIB-Out.
+    fn follow(&mut self) -> bool {
+        let Some(mut follow) = self.follow.take().or_else(|| self.next_follow()) else { return false };
+        let policy = self.config.as_ref().map_or(&NOTHING_LEAVES, |config| &config.export);
+        if let Some(place) = self.groups.get_mut(follow.next_group) {
+            follow.next_group += 1;
+            if let Some(group) = place.as_mut().filter(|group| group.terms.has(follow.family)) {
+                with_table!(self, follow.family, table => {
+                    fill_and_follow(group, &mut self.shared, policy, table, &follow.ids, &mut self.effects);
+                });
+            }
+            self.follow = Some(follow);
+            return true;
+        }
+        let (family, groups) = (follow.family, &self.groups);
+        let is_held = |id| groups.iter().flatten().any(|group| group.holds(family, id));
+        with_table!(self, family, table => for &id in &follow.ids {
+            table.free_unused(id, is_held);
+        });
+        true
+    }
+
+    fn next_follow(&mut self) -> Option<Follow> {
+        for family in Family::ALL {
+            let ids: Vec<_> = with_table!(self, family, table => table.take_changed(FOLLOW_MAX));
+            if !ids.is_empty() {
+                return Some(Follow { family, ids, next_group: 0 });
+            }
+        }
+        None
+    }
+
+    /// Tells one member that is behind, and those behind by the same, its next prefixes.
+    fn catch_up(&mut self) -> bool {
+        let policy = self.config.as_ref().map_or(&NOTHING_LEAVES, |config| &config.export);
+        for group in self.groups.iter_mut().flatten() {
+            for family in Family::ALL {
+                let did = with_table!(self, family, table => {
+                    if group.needs_filling(family) {
+                        group.fill(&mut self.shared, policy, table);
+                    }
+                    let mut buckets = Buckets::default();
+                    let cohort = group.catch_up(family, CATCH_UP_MAX, &mut buckets);
+                    transmit(group, &cohort, table, &mut self.shared.attributes, buckets, &mut self.effects);
+                    group.settle(family);
+                    !cohort.is_empty()
+                });
+                if did {
+                    self.release_due = true;
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// What is due once everybody has been told what there is to tell.
+    fn finish(&mut self) -> bool {
+        if std::mem::take(&mut self.release_due) {
+            for family in Family::ALL {
+                let groups = &self.groups;
+                let is_held = |id| groups.iter().flatten().any(|group| group.holds(family, id));
+                with_table!(self, family, table => table.free_lingering(is_held));
+            }
+        }
+        self.shared.peers.free_removed();
+        let is_configured = self.config.is_some();
+        let pending = self.shared.next_hops.pending();
+        if is_configured && self.startup.poll_over(&mut self.shared.peers, pending, self.shared.now) {
+            self.effects.push_back(RibEffect::InSync);
+        }
+        self.end_of_rib();
+        !self.effects.is_empty()
+    }
+
+    /// RFC 4724 §4.1: End-of-RIB follows the initial routes, and while we are restarting not before we have
+    /// heard everybody, else a helper sweeps what we are about to announce again.
+    fn end_of_rib(&mut self) {
+        let Some(config) = &self.config else { return };
+        if config.restarting && !self.startup.is_over() {
+            return;
+        }
+        for group in self.groups.iter_mut().flatten() {
+            for family in Family::ALL {
+                let messages = encode_end_of_rib(family.afi_safi());
+                let mut peers = Vec::new();
+                for member in &mut group.members {
+                    let is_due = member.families.get(family).owes_end_of_rib && member.is_in_step(family);
+                    if is_due {
+                        member.families.get_mut(family).owes_end_of_rib = false;
+                        member.book_always(messages.len());
+                        peers.push(member.peer);
+                    }
+                }
+                if !peers.is_empty() {
+                    self.effects.push_back(RibEffect::Transmit { peers, messages });
+                }
+            }
+        }
+    }
+}
+
+fn fill_and_follow<P: Prefix>(
+    group: &mut Group,
+    shared: &mut Shared,
+    policy: &ExportPolicy,
+    table: &Table<P>,
+    ids: &[PrefixId],
+    effects: &mut VecDeque<RibEffect>,
+) {
+    if group.needs_filling(P::FAMILY) {
+        group.fill(shared, policy, table);
+    }
+    let is_in_step = |(place, member): (usize, &Member)| member.is_in_step(P::FAMILY).then_some(place);
+    let cohort: Vec<usize> = group.members.iter().enumerate().filter_map(is_in_step).collect();
+    let mut buckets = Buckets::default();
+    group.follow(shared, policy, table, ids, &mut buckets);
+    transmit(group, &cohort, table, &mut shared.attributes, buckets, effects);
+}

@@ -1,0 +1,660 @@
+//! The RIB against a naive model: a plain map of every path, from which everything is worked out anew after
+//! each drain. Compared are the Loc-RIB, and what each peer holds after replaying the bytes it was sent.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod rib_support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use bgp::peer::{NextHopMode, PeerRestart};
+use bgp::rib::{
+    ExportAction, ExportPolicy, ExportRule, NextHopStatus, OriginatedRoute, PathSource, RibConfig, RibEvent,
+    RibPeer, STALE_PATHS_MAX_SECS,
+};
+use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
+use bgp::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
+use ipnet::IpNet;
+use proptest::prelude::*;
+use rib_support::*;
+
+const PREFIXES: [&str; 8] = [
+    "10.1.0.0/16",
+    "10.1.1.0/24",
+    "10.2.0.0/16",
+    "192.0.2.1/32",
+    "0.0.0.0/0",
+    "2001:db8:1::/48",
+    "2001:db8:2::/64",
+    "::/0",
+];
+const NEXT_HOPS: [&str; 6] = ["10.0.0.1", "10.0.0.2", "10.9.9.9", "2001:db8::1", "2001:db8::2", "fe80::1"];
+const PEERS: u8 = 8;
+
+/// The same eight peers in every run: every kind, two pairs on equal terms, odd ones out.
+fn roster(index: u8) -> RibPeer {
+    match index {
+        0 | 1 => with_restart(ebgp(index)),
+        2 => with_restart(ibgp(2)),
+        3 => ibgp(3),
+        4 => with_restart(client(4, 1)),
+        5 => client(5, 1),
+        6 => {
+            let mut keeper = client(6, 2);
+            keeper.next_hop_mode = NextHopMode::SelfAddress;
+            keeper.negotiated.encode =
+                EncodeContext { add_path_send: vec![V4], extended_message: true, ..EncodeContext::default() };
+            keeper.negotiated.families = vec![V4];
+            keeper
+        }
+        _ => {
+            let mut keeper = ebgp(7);
+            keeper.next_hop_mode = NextHopMode::Keep;
+            keeper.negotiated.encode = EncodeContext { four_octet_as: false, ..EncodeContext::default() };
+            keeper.negotiated.local = "[2001:db8:ff::7]:179".parse().unwrap();
+            keeper.next_hop_v6 = None;
+            keeper.allow_local_as = 1;
+            keeper
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Up { peer: u8, forwarding: bool },
+    Down { peer: u8, retain: Vec<AfiSafi> },
+    Announce { peer: u8, prefixes: Vec<usize>, attributes: Box<PathAttributes>, path_id: u32 },
+    Withdraw { peer: u8, prefixes: Vec<usize>, path_id: u32 },
+    EndOfRib { peer: u8, family: AfiSafi },
+    Refresh { peer: u8, family: AfiSafi },
+    Originate(BTreeMap<usize, u32>),
+    NextHop { next_hop: usize, status: NextHopStatus },
+    Configure(RibConfig),
+    Pass(u64),
+    Transmitted { peer: u8 },
+    Neighbors(Vec<u8>),
+    Drain,
+}
+
+fn families() -> impl Strategy<Value = AfiSafi> {
+    prop_oneof![Just(V4), Just(V6)]
+}
+
+fn paths() -> impl Strategy<Value = AsPath> {
+    let sequence =
+        prop::collection::vec(prop_oneof![Just(65001), Just(65002), Just(LOCAL_AS.0), Just(200_000)], 0..3);
+    (sequence, prop::bool::weighted(0.1)).prop_map(|(asns, has_set)| {
+        let mut path = as_path(&asns);
+        if has_set {
+            path.0.push(Segment::Set(smallvec(&[65010, 65011])));
+        }
+        path
+    })
+}
+
+fn smallvec(asns: &[u32]) -> smallvec::SmallVec<[Asn; 4]> {
+    asns.iter().map(|asn| Asn(*asn)).collect()
+}
+
+fn attributes() -> impl Strategy<Value = PathAttributes> {
+    (
+        paths(),
+        prop_oneof![4 => Just(None), 1 => Just(Some(100)), 1 => Just(Some(200))],
+        prop_oneof![3 => Just(None), 1 => Just(Some(0)), 2 => Just(Some(10))],
+        prop_oneof![4 => Just(Origin::Igp), 1 => Just(Origin::Incomplete)],
+        0..NEXT_HOPS.len(),
+        prop_oneof![
+            6 => Just(vec![]),
+            1 => Just(vec![Community::NO_EXPORT]),
+            1 => Just(vec![Community::NO_ADVERTISE]),
+            1 => Just(vec![Community::new(65001, 7)])
+        ],
+        prop_oneof![4 => Just(None), 1 => Just(Some(ROUTER_ID)), 2 => Just(Some(RouterId([10, 0, 0, 1].into())))],
+        prop_oneof![4 => Just(vec![]), 1 => Just(vec![1]), 1 => Just(vec![9, 2]), 2 => Just(vec![9])],
+    )
+        .prop_map(|(as_path, local_pref, med, origin, hop, communities, originator_id, clusters)| PathAttributes {
+            as_path,
+            local_pref,
+            med,
+            origin,
+            next_hop: Some(next_hop(NEXT_HOPS[hop])),
+            communities,
+            originator_id,
+            cluster_list: clusters.into_iter().map(|n| ClusterId([1, 1, 1, n].into())).collect(),
+            ..PathAttributes::default()
+        })
+}
+
+fn statuses() -> impl Strategy<Value = NextHopStatus> {
+    prop_oneof![
+        3 => (0..3u32).prop_map(|metric| NextHopStatus::Reachable { metric }),
+        1 => Just(NextHopStatus::Unreachable { reason: "no route".into() })
+    ]
+}
+
+fn configs() -> impl Strategy<Value = RibConfig> {
+    let rule =
+        (0..PREFIXES.len(), any::<bool>(), any::<bool>()).prop_map(|(within, own_only, accept)| ExportRule {
+            within: net(PREFIXES[within]),
+            own_only,
+            action: if accept { ExportAction::Accept } else { ExportAction::Reject },
+        });
+    (prop::collection::vec(rule, 0..3), prop::bool::weighted(0.8), 1..4u16).prop_map(
+        |(rules, accept, max)| RibConfig {
+            multipath_max: max,
+            export: ExportPolicy {
+                rules,
+                otherwise: if accept { ExportAction::Accept } else { ExportAction::Reject },
+            },
+            ..config()
+        },
+    )
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let some = || prop::collection::vec(0..PREFIXES.len(), 1..4);
+    let retain = prop_oneof![Just(vec![]), Just(vec![V4]), Just(vec![V4, V6])];
+    prop_oneof![
+        3 => (0..PEERS, any::<bool>()).prop_map(|(peer, forwarding)| Op::Up { peer, forwarding }),
+        1 => (0..PEERS, retain).prop_map(|(peer, retain)| Op::Down { peer, retain }),
+        12 => (0..PEERS, some(), attributes().prop_map(Box::new), 0..2u32)
+            .prop_map(|(peer, prefixes, attributes, path_id)| Op::Announce { peer, prefixes, attributes, path_id }),
+        4 => (0..PEERS, some(), 0..2u32).prop_map(|(peer, prefixes, path_id)| Op::Withdraw { peer, prefixes, path_id }),
+        2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::EndOfRib { peer, family }),
+        1 => (0..PEERS, families()).prop_map(|(peer, family)| Op::Refresh { peer, family }),
+        1 => prop::collection::btree_map(0..PREFIXES.len(), 100..103u32, 0..3).prop_map(Op::Originate),
+        3 => (0..NEXT_HOPS.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
+        1 => configs().prop_map(Op::Configure),
+        1 => prop_oneof![Just(1u64), Just(60), Just(400)].prop_map(Op::Pass),
+        4 => (0..PEERS).prop_map(|peer| Op::Transmitted { peer }),
+        1 => prop::collection::vec(0..PEERS, 5..8).prop_map(Op::Neighbors),
+        8 => Just(Op::Drain),
+    ]
+}
+
+/// A path of a session: dead when the session that sent it is not retained.
+#[derive(Clone, Debug)]
+struct ModelPath {
+    attributes: PathAttributes,
+    session: usize,
+}
+
+#[derive(Clone, Debug)]
+struct ModelPeer {
+    terms: RibPeer,
+    up: bool,
+    session: usize,
+    retained_until: Option<Instant>,
+    stale_until: BTreeMap<AfiSafi, Instant>,
+}
+
+type Key = (IpNet, Option<PeerId>, u32);
+
+#[derive(Default)]
+struct Model {
+    peers: BTreeMap<PeerId, ModelPeer>,
+    paths: BTreeMap<Key, ModelPath>,
+    statuses: BTreeMap<IpAddr, NextHopStatus>,
+    config: Option<RibConfig>,
+    /// The winner of the last decision while it stands (RFC 5004).
+    current: BTreeMap<IpNet, Key>,
+    best: BTreeMap<IpNet, Vec<Key>>,
+}
+
+impl Model {
+    fn remove_paths(&mut self, gone: impl Fn(&Key, &ModelPath) -> bool) {
+        let keys: Vec<_> =
+            self.paths.iter().filter(|(key, path)| gone(key, path)).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: Key) {
+        self.paths.remove(&key);
+        if self.current.get(&key.0) == Some(&key) {
+            self.current.remove(&key.0);
+        }
+    }
+
+    fn up(&mut self, terms: &RibPeer, now: Instant) {
+        let id = terms.peer;
+        let session = self.peers.get(&id).map_or(1, |peer| peer.session + 1);
+        let restart = terms.negotiated.restart.clone().unwrap_or_default();
+        let keeps = |family: AfiSafi| {
+            terms.negotiated.families.contains(&family) && restart.families.contains(&(family, true))
+        };
+        self.remove_paths(|key, _| key.1 == Some(id) && !keeps(AfiSafi::of(&key.0)));
+        let stale: BTreeSet<AfiSafi> =
+            self.paths.keys().filter(|key| key.1 == Some(id)).map(|key| AfiSafi::of(&key.0)).collect();
+        let until = now + Duration::from_secs(STALE_PATHS_MAX_SECS);
+        let peer = ModelPeer {
+            terms: terms.clone(),
+            up: true,
+            session,
+            retained_until: None,
+            stale_until: stale.into_iter().map(|family| (family, until)).collect(),
+        };
+        self.peers.insert(id, peer);
+    }
+
+    fn down(&mut self, id: PeerId, retained: &[AfiSafi], now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.up = false;
+        peer.stale_until.clear();
+        peer.retained_until = (!retained.is_empty()).then(|| now + Duration::from_secs(120));
+        self.remove_paths(|key, _| key.1 == Some(id) && !retained.contains(&AfiSafi::of(&key.0)));
+    }
+
+    fn sweep(&mut self, id: PeerId, family: AfiSafi) {
+        let peer = self.peers.get_mut(&id).unwrap();
+        peer.stale_until.remove(&family);
+        let session = peer.session;
+        self.remove_paths(|key, path| {
+            key.1 == Some(id) && AfiSafi::of(&key.0) == family && path.session < session
+        });
+    }
+
+    fn pass(&mut self, now: Instant) {
+        for id in self.peers.keys().copied().collect::<Vec<_>>() {
+            if self.peers[&id].retained_until.is_some_and(|until| until <= now) {
+                self.down(id, &[], now);
+            }
+            for (family, until) in self.peers[&id].stale_until.clone() {
+                if until <= now {
+                    self.sweep(id, family);
+                }
+            }
+        }
+    }
+
+    fn clusters(&self) -> BTreeSet<ClusterId> {
+        self.peers.values().filter_map(|peer| peer.terms.reflector_client).collect()
+    }
+
+    fn is_eligible(&self, key: &Key, path: &ModelPath) -> bool {
+        let Some(id) = key.1 else { return true };
+        let terms = &self.peers[&id].terms;
+        let own = path.attributes.as_path.asns().filter(|asn| *asn == LOCAL_AS).count();
+        let hop = path.attributes.next_hop.unwrap().addr();
+        let is_ours = hop == terms.negotiated.local.ip()
+            || Some(hop) == terms.next_hop_v4.map(IpAddr::from)
+            || Some(hop) == terms.next_hop_v6.map(IpAddr::from);
+        own <= usize::from(terms.allow_local_as)
+            && path.attributes.originator_id != Some(ROUTER_ID)
+            && path.attributes.cluster_list.iter().all(|cluster| !self.clusters().contains(cluster))
+            && !is_ours
+            && matches!(self.statuses.get(&hop), Some(NextHopStatus::Reachable { .. }))
+    }
+
+    fn is_external(&self, key: &Key) -> bool {
+        key.1.is_some_and(|id| self.peers[&id].terms.negotiated.kind == PeerKind::Ebgp)
+    }
+
+    fn router_id(&self, key: &Key) -> Option<RouterId> {
+        let peer = &self.peers[&key.1?].terms;
+        Some(self.paths[key].attributes.originator_id.unwrap_or(peer.negotiated.remote_router_id))
+    }
+
+    /// Paths in use, the best one first.
+    fn decide(&self, prefix: IpNet) -> Vec<Key> {
+        let all = self.paths.iter().filter(|(key, path)| key.0 == prefix && self.is_eligible(key, path));
+        let mut left: Vec<Key> = all.map(|(key, _)| *key).collect();
+        let attributes = |key: &Key| &self.paths[key].attributes;
+        let metric = |key: &Key| match attributes(key).next_hop.map(|hop| self.statuses.get(&hop.addr())) {
+            Some(Some(NextHopStatus::Reachable { metric })) => *metric,
+            _ => 0,
+        };
+        let address = |key: &Key| key.1.map(|id| self.peers[&id].terms.address);
+        lowest(&mut left, |key| key.1.is_some());
+        lowest(&mut left, |key| std::cmp::Reverse(attributes(key).local_pref.unwrap_or(100)));
+        lowest(&mut left, |key| attributes(key).as_path.length());
+        lowest(&mut left, |key| attributes(key).origin);
+        let med = |key: &Key| attributes(key).med.unwrap_or(0);
+        let before = left.clone();
+        left.retain(|key| {
+            let rivals = before
+                .iter()
+                .filter(|r| attributes(r).as_path.neighbor() == attributes(key).as_path.neighbor());
+            rivals.map(med).min() == Some(med(key))
+        });
+        lowest(&mut left, |key| !self.is_external(key));
+        lowest(&mut left, metric);
+        let mut equal = left.clone();
+        if let Some(current) = self.current.get(&prefix)
+            && left.contains(current)
+            && self.is_external(current)
+        {
+            left.retain(|key| self.router_id(key) == self.router_id(current));
+        }
+        let order =
+            |key: &Key| (self.router_id(key), attributes(key).cluster_list.len(), address(key), key.2);
+        lowest(&mut left, order);
+        let Some(best) = left.first() else { return Vec::new() };
+        equal.retain(|key| key != best);
+        equal.sort_by_key(order);
+        let mut used = vec![*best];
+        for key in equal {
+            let is_new = used.iter().all(|other| {
+                attributes(other).next_hop.map(|h| h.addr()) != attributes(&key).next_hop.map(|h| h.addr())
+            });
+            if used.len() < usize::from(self.config.as_ref().unwrap().multipath_max) && is_new {
+                used.push(key);
+            }
+        }
+        used
+    }
+
+    fn recompute(&mut self) {
+        let prefixes: BTreeSet<IpNet> = self.paths.keys().map(|key| key.0).collect();
+        self.best = prefixes.into_iter().map(|prefix| (prefix, self.decide(prefix))).collect();
+        self.best.retain(|_, used| !used.is_empty());
+        self.current = self.best.iter().map(|(prefix, used)| (*prefix, used[0])).collect();
+    }
+
+    /// What a peer should hold, from RFC 4271 §9.2 and RFC 4456.
+    fn advertised(&self, to: &RibPeer) -> BTreeMap<IpNet, PathAttributes> {
+        let routes =
+            self.best.iter().filter_map(|(prefix, used)| Some((*prefix, self.export(to, *prefix, used[0])?)));
+        routes.collect()
+    }
+
+    fn export(&self, to: &RibPeer, prefix: IpNet, key: Key) -> Option<PathAttributes> {
+        let config = self.config.as_ref().unwrap();
+        let rule = config
+            .export
+            .rules
+            .iter()
+            .find(|rule| rule.within.contains(&prefix) && (!rule.own_only || key.1.is_none()));
+        let action = rule.map_or(config.export.otherwise, |rule| rule.action);
+        let family = AfiSafi::of(&prefix);
+        if action == ExportAction::Reject
+            || key.1 == Some(to.peer)
+            || !to.negotiated.families.contains(&family)
+        {
+            return None;
+        }
+        let mut sent = self.paths[&key].attributes.clone();
+        let internal = to.negotiated.kind == PeerKind::Ibgp;
+        if sent.communities.contains(&Community::NO_ADVERTISE)
+            || (!internal && sent.communities.contains(&Community::NO_EXPORT))
+        {
+            return None;
+        }
+        let source = key.1.map(|id| &self.peers[&id].terms);
+        let keep = source.is_some()
+            && match to.next_hop_mode {
+                NextHopMode::Auto => internal,
+                NextHopMode::SelfAddress => false,
+                NextHopMode::Keep => true,
+            };
+        let own: Option<IpAddr> = match (family == V4, to.negotiated.local.ip()) {
+            (true, IpAddr::V4(own)) => Some(own.into()),
+            (false, IpAddr::V6(own)) => Some(own.into()),
+            (true, _) => to.next_hop_v4.map(Into::into),
+            (false, _) => to.next_hop_v6.map(Into::into),
+        };
+        let hop = if keep { sent.next_hop.unwrap().addr() } else { own? };
+        match hop {
+            IpAddr::V4(_) if family == V6 => return None,
+            IpAddr::V6(_) if family == V4 => return None,
+            IpAddr::V6(hop) if hop.is_unicast_link_local() => return None,
+            _ => {}
+        }
+        sent.next_hop = Some(NextHop::from(hop));
+        if !internal {
+            sent.as_path.prepend(LOCAL_AS);
+            sent.local_pref = None;
+            sent.med = None;
+            sent.originator_id = None;
+            sent.cluster_list.clear();
+            return Some(sent);
+        }
+        sent.local_pref = Some(sent.local_pref.unwrap_or(100));
+        if let Some(source) = source.filter(|source| source.negotiated.kind == PeerKind::Ibgp) {
+            let (from, to) = (source.reflector_client, to.reflector_client);
+            if from.is_none() && to.is_none() {
+                return None;
+            }
+            sent.originator_id = sent.originator_id.or(Some(source.negotiated.remote_router_id));
+            if let Some(cluster) = from {
+                sent.cluster_list.insert(0, cluster);
+            }
+            if let Some(cluster) = to.filter(|_| from != to) {
+                sent.cluster_list.insert(0, cluster);
+            }
+        }
+        Some(sent)
+    }
+}
+
+fn lowest<K: Ord>(keys: &mut Vec<Key>, by: impl Fn(&Key) -> K) {
+    if let Some(min) = keys.iter().map(&by).min() {
+        keys.retain(|key| by(key) == min);
+    }
+}
+
+struct Both {
+    world: World,
+    model: Model,
+}
+
+impl Both {
+    fn new() -> Self {
+        let mut world = World::new();
+        world.resolve = false;
+        let model = Model { config: Some(config()), ..Model::default() };
+        Self { world, model }
+    }
+
+    fn run(&mut self, op: Op, window: usize) {
+        let now = self.world.now;
+        let is_up =
+            |model: &Model, peer: u8| model.peers.get(&peer_id(peer.into())).is_some_and(|peer| peer.up);
+        match op {
+            Op::Up { peer, forwarding } if !is_up(&self.model, peer) => {
+                self.drain();
+                let mut terms = RibPeer { transmit_window: window, ..roster(peer) };
+                if let Some(PeerRestart { families, .. }) = &mut terms.negotiated.restart {
+                    families[0].1 = forwarding;
+                }
+                self.model.up(&terms, now);
+                self.world.feed(RibEvent::PeerUp(Box::new(terms)));
+                self.drain();
+            }
+            Op::Down { peer, retain } => {
+                self.drain();
+                let peer = peer_id(peer.into());
+                self.model.down(peer, &retain, now);
+                self.world.feed(RibEvent::PeerDown { peer, retain: rib_support::retain(&retain) });
+                self.drain();
+            }
+            Op::Announce { peer, prefixes, attributes, path_id } => {
+                self.announce(peer, &prefixes, *attributes, path_id);
+            }
+            Op::Withdraw { peer, prefixes, path_id } => {
+                let id = peer_id(peer.into());
+                if is_up(&self.model, peer) {
+                    prefixes.iter().for_each(|p| self.model.remove((net(PREFIXES[*p]), Some(id), path_id)));
+                }
+                for prefix in prefixes {
+                    let mut update = unreach(&[PREFIXES[prefix]]);
+                    update.unreach[0].nlri[0].path_id = path_id;
+                    self.world.feed(RibEvent::Update { peer: id, update: Box::new(update) });
+                }
+            }
+            Op::EndOfRib { peer, family } => {
+                let id = peer_id(peer.into());
+                if is_up(&self.model, peer) {
+                    self.model.sweep(id, family);
+                }
+                self.world.feed(RibEvent::Update { peer: id, update: Box::new(end_of_rib(family)) });
+            }
+            Op::Refresh { peer, family } => {
+                self.world.feed(RibEvent::Refresh { peer: peer_id(peer.into()), family });
+            }
+            Op::Originate(routes) => {
+                let routes: BTreeMap<_, _> =
+                    routes.into_iter().map(|(p, pref)| (net(PREFIXES[p]), pref)).collect();
+                self.model.remove_paths(|key, _| key.1.is_none() && !routes.contains_key(&key.0));
+                for (prefix, local_pref) in &routes {
+                    let attributes =
+                        PathAttributes { local_pref: Some(*local_pref), ..PathAttributes::default() };
+                    self.model.paths.insert((*prefix, None, 0), ModelPath { attributes, session: 0 });
+                }
+                let routes =
+                    routes.into_iter().map(|(prefix, local_pref)| OriginatedRoute { prefix, local_pref });
+                self.world.feed(RibEvent::Originate(routes.collect()));
+            }
+            Op::NextHop { next_hop, status } => {
+                // Only what is tracked is reported, as the resolver does; so drain first.
+                self.drain();
+                let next_hop = ip(NEXT_HOPS[next_hop]);
+                if self.world.tracked.contains(&next_hop) {
+                    self.model.statuses.insert(next_hop, status.clone());
+                    self.world.feed(RibEvent::NextHopChanged(vec![(next_hop, status)]));
+                }
+            }
+            Op::Configure(config) => {
+                self.model.config = Some(config.clone());
+                self.world.feed(RibEvent::Configure(config));
+            }
+            Op::Pass(secs) => {
+                self.drain();
+                self.world.pass(secs);
+                self.model.pass(self.world.now);
+                self.drain();
+            }
+            Op::Transmitted { peer } => {
+                let peer = peer_id(peer.into());
+                if let Some(bytes) =
+                    self.world.told.get(&peer).map(|told| told.pending).filter(|bytes| *bytes > 0)
+                {
+                    self.world.feed(RibEvent::Transmitted { peer, bytes });
+                }
+            }
+            Op::Neighbors(peers) => {
+                self.drain();
+                let peers: Vec<_> = peers.into_iter().map(|peer| peer_id(peer.into())).collect();
+                for id in self.model.peers.keys().copied().collect::<Vec<_>>() {
+                    if !peers.contains(&id) {
+                        self.model.down(id, &[], now);
+                        self.model.peers.remove(&id);
+                    }
+                }
+                self.world.feed(RibEvent::Neighbors(peers));
+                self.drain();
+            }
+            Op::Up { .. } | Op::Drain => self.drain(),
+        }
+    }
+
+    fn announce(&mut self, peer: u8, prefixes: &[usize], attributes: PathAttributes, path_id: u32) {
+        let id = peer_id(peer.into());
+        let is_v6 = attributes.next_hop.unwrap().addr().is_ipv6();
+        for prefix in
+            prefixes.iter().map(|prefix| PREFIXES[*prefix]).filter(|prefix| prefix.contains(':') == is_v6)
+        {
+            let mut update = reach(&attributes, &[prefix]);
+            update.reach[0].nlri[0].path_id = path_id;
+            self.world.feed(RibEvent::Update { peer: id, update: Box::new(update) });
+            let Some(known) = self.model.peers.get(&id).filter(|peer| peer.up) else { continue };
+            if !known.terms.negotiated.families.contains(&AfiSafi::of(&net(prefix))) {
+                continue;
+            }
+            let mut attributes = attributes.clone();
+            if known.terms.negotiated.kind == PeerKind::Ebgp {
+                attributes.local_pref = None;
+                attributes.originator_id = None;
+                attributes.cluster_list.clear();
+            }
+            let path = ModelPath { attributes, session: known.session };
+            self.model.paths.insert((net(prefix), Some(id), path_id), path);
+        }
+    }
+
+    fn drain(&mut self) {
+        self.world.drain();
+        // What is not used any more is forgotten, and looked up anew when it comes back.
+        let tracked = &self.world.tracked;
+        self.model.statuses.retain(|next_hop, _| tracked.contains(next_hop));
+        self.model.recompute();
+        self.check_loc();
+    }
+
+    fn check_loc(&self) {
+        let mut expected = BTreeMap::new();
+        for (prefix, used) in &self.model.best {
+            let used: Vec<_> = used
+                .iter()
+                .map(|key| {
+                    let source = key.1.map_or(PathSource::Local, PathSource::Peer);
+                    (source, self.model.paths[key].attributes.clone())
+                })
+                .collect();
+            expected.insert(*prefix, used);
+        }
+        let actual: BTreeMap<_, Vec<_>> = self
+            .world
+            .loc
+            .iter()
+            .map(|(prefix, paths)| {
+                (
+                    *prefix,
+                    paths.iter().map(|path| (path.source.clone(), (*path.attributes).clone())).collect(),
+                )
+            })
+            .collect();
+        assert_eq!(actual, expected, "Loc-RIB");
+        let used: BTreeSet<IpAddr> =
+            self.model.paths.values().filter_map(|path| Some(path.attributes.next_hop?.addr())).collect();
+        assert_eq!(self.world.tracked, used, "tracked next hops");
+    }
+
+    fn check_peers(&self) {
+        for (id, told) in &self.world.told {
+            let Some(peer) = self.model.peers.get(id) else { continue };
+            assert_eq!(told.routes, self.model.advertised(&peer.terms), "what {id} holds");
+            assert_eq!(told.spurious, 0, "{id} was told to forget what it was never told");
+        }
+        let summaries = self.world.rib.peers();
+        for summary in &summaries {
+            let paths = self.model.paths.keys().filter(|key| key.1 == Some(summary.peer)).count();
+            let received: usize = summary.families.iter().map(|family| family.received).sum();
+            let best = self.model.best.values().filter(|used| used[0].1 == Some(summary.peer)).count();
+            assert_eq!(received, paths, "{} received", summary.name);
+            assert_eq!(summary.families.iter().map(|f| f.best).sum::<usize>(), best, "{} best", summary.name);
+            let advertised: usize = summary.families.iter().map(|family| family.advertised).sum();
+            let told = self.world.told.get(&summary.peer).map_or(0, |told| told.routes.len());
+            assert_eq!(advertised, told, "{} advertised", summary.name);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn loc_rib_and_every_peer_agree_with_the_model(ops in prop::collection::vec(ops(), 1..120)) {
+        let mut both = Both::new();
+        for op in ops {
+            both.run(op, OPEN);
+            both.world.drain();
+            both.drain();
+            both.check_peers();
+        }
+    }
+
+    /// Windows smaller than one message: peers fall behind all the time, and still end up with the last state.
+    #[test]
+    fn slow_peers_end_up_with_the_last_state(ops in prop::collection::vec(ops(), 1..160), window in 1..400usize) {
+        let mut both = Both::new();
+        both.world.transmit = false;
+        for op in ops {
+            both.run(op, window);
+        }
+        both.drain();
+        both.world.flush();
+        both.check_peers();
+    }
+}
