@@ -44,6 +44,8 @@ pub struct LinkState {
     pub index: u32,
     /// Its name now.
     pub name: String,
+    /// Administratively up. When this goes, the kernel throws away the link's routes, IPv4's without a word.
+    pub admin_up: bool,
     /// Administratively up and with carrier.
     pub up: bool,
 }
@@ -93,6 +95,9 @@ pub enum FibEvent {
     LinkGone(u32),
     /// The kernel has this route (monitor or scan), ours or foreign, of any table.
     Actual(Route),
+    /// As `Actual`, and it took the place of the first route with its key, whoever owned that
+    /// (`NLM_F_REPLACE` in a notification, which says nothing about the old one).
+    ActualReplaced(Route),
     /// The kernel no longer has this route. Carries the whole route because the kernel reports a removal
     /// per route, not per key.
     ActualGone(Route),
@@ -100,7 +105,11 @@ pub enum FibEvent {
     ScanStarted,
     /// The dump is complete. Links have been given before routes.
     ScanDone,
-    /// Outcome of a `Replace` or `Remove`.
+    /// The dump broke off; what it named stands, what it did not name is not gone.
+    ScanFailed(String),
+    /// The monitor lost notifications (ENOBUFS): only a scan tells what happened.
+    Overrun,
+    /// Outcome of a `Create`, `Replace` or `Remove`.
     Applied {
         /// Of which route.
         key: RouteKey,

@@ -4,14 +4,46 @@
 //! The core does not know netlink, BGP or pools; `io/` (behind the `io` feature) is the only writer of
 //! cluster routes. A route is ours if and only if it carries our protocol number in our table; nothing else
 //! is ever changed or removed.
+//!
+//! ```text
+//!  Learned, OwnBlocks ──► source.rs ──┐                          ┌── poll_effect: Create, Replace, Remove
+//!                                     ├─► delta.rs  one key's ───┤
+//!  Applied ─────────────► outcome.rs ─┤   next step              └── NextHop reports, Scan
+//!  Link, Actual, Scan… ─► observe.rs ─┘
+//!                          │
+//!                          └► foreign.rs, link.rs ─► resolve.rs, next_hop.rs
+//! ```
 
+mod backoff;
+mod delta;
 pub mod event;
+pub mod fib;
+mod foreign;
+mod held;
+mod link;
+mod next_hop;
+mod observe;
+mod outcome;
+pub mod ownership;
+mod resolve;
 pub mod route;
+pub mod scan;
+pub mod snapshot;
+mod source;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 #[cfg(feature = "io")]
 pub mod io;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::{
     FibConfig, FibEffect, FibEvent, LearnedPath, LearnedRoute, LinkState, NextHopReport, Outcome,
 };
+pub use fib::{Counters, Fib};
 pub use route::{NextHop, PROTOCOL, Route, RouteKey, RouteKind};
+pub use snapshot::{FibSnapshot, FibSummary, NextHopSnapshot, NextHopView, RouteSnapshot, RouteState};
+pub use source::RouteSource;

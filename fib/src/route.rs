@@ -1,6 +1,6 @@
 //! A kernel route in the kernel's own words.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,12 @@ pub struct RouteKey {
     pub metric: u32,
 }
 
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} metric {}", self.prefix, self.metric)
+    }
+}
+
 /// What the kernel does with a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,6 +36,8 @@ pub enum RouteKind {
     Unicast,
     /// Drops it silently.
     Blackhole,
+    /// Delivers it to this host (an address of ours in table 255); never ours.
+    Local,
     /// Any other kernel type; never ours.
     Other,
 }

@@ -1,0 +1,272 @@
+//! Between netlink's words and ours. Pure functions over octets; no socket.
+//!
+//! Routes are encoded with `netlink-packet-route` and decoded with it after a look at the fixed header, so
+//! that a message we do not care about costs no parsing. Links are read by hand: two fields are wanted of
+//! messages with a hundred attributes.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use netlink_packet_core::{NetlinkBuffer, NlasIterator, Parseable};
+use netlink_packet_route::{
+    AddressFamily,
+    route::{
+        RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags,
+        RouteProtocol, RouteScope, RouteType, RouteVia,
+    },
+};
+use smallvec::SmallVec;
+
+use crate::{
+    LinkState, NextHop, Route, RouteKey, RouteKind,
+    ownership::{TABLE_LOCAL, TABLE_MAIN},
+};
+
+pub(super) const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_DELLINK: u16 = 17;
+pub(super) const RTM_GETLINK: u16 = 18;
+pub(super) const RTM_NEWROUTE: u16 = 24;
+pub(super) const RTM_DELROUTE: u16 = 25;
+pub(super) const RTM_GETROUTE: u16 = 26;
+
+pub(super) const AF_INET: u8 = 2;
+pub(super) const AF_INET6: u8 = 10;
+
+/// Table ids over 255 do not fit `rtm_table`.
+pub(super) const RT_TABLE_COMPAT: u8 = 252;
+const RTN_MULTICAST: u8 = 5;
+const RTM_F_CLONED: u32 = 0x200;
+const IFF_UP: u32 = 1;
+const IFF_RUNNING: u32 = 0x40;
+const IFLA_IFNAME: u16 = 3;
+const IFINFOMSG_LEN: usize = 16;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+const NLMSG_HEADER_LEN: usize = 16;
+
+/// What to do with a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Write,
+    Remove,
+}
+
+/// The messages of one datagram. Stops at the first that makes no sense.
+pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = NetlinkBuffer<&[u8]>> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        let message = NetlinkBuffer::new_checked(rest).ok()?;
+        let length = usize::try_from(message.length()).ok()?;
+        // NLMSG_ALIGN
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(message)
+    })
+}
+
+/// A route as the body of RTM_NEWROUTE or RTM_DELROUTE.
+pub(super) fn encode_route(route: &Route, verb: Verb) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: family(route.key.prefix),
+        destination_prefix_length: route.key.prefix.prefix_len(),
+        table: u8::try_from(route.key.table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC),
+        protocol: RouteProtocol::from(route.protocol),
+        scope: match verb {
+            Verb::Write if route.next_hops.iter().any(|hop| hop.gateway.is_none()) => RouteScope::Link,
+            Verb::Write => RouteScope::Universe,
+            // Matches any.
+            Verb::Remove => RouteScope::NoWhere,
+        },
+        kind: match route.kind {
+            RouteKind::Unicast => RouteType::Unicast,
+            RouteKind::Blackhole => RouteType::BlackHole,
+            RouteKind::Local => RouteType::Local,
+            RouteKind::Other => RouteType::Unspec,
+        },
+        ..RouteHeader::default()
+    };
+    let attributes = &mut message.attributes;
+    attributes.push(RouteAttribute::Destination(address(route.key.prefix.network())));
+    attributes.push(RouteAttribute::Priority(route.key.metric));
+    attributes.push(RouteAttribute::Table(route.key.table));
+    let is_v6 = matches!(route.key.prefix, IpNet::V6(_));
+    match route.next_hops.as_slice() {
+        [] => {}
+        [only] => {
+            attributes.extend(only.gateway.map(|gateway| via(gateway, is_v6)));
+            attributes.push(RouteAttribute::Oif(only.ifindex));
+            if only.onlink {
+                message.header.flags |= RouteFlags::Onlink;
+            }
+        }
+        hops @ [_, _, ..] => {
+            attributes
+                .push(RouteAttribute::MultiPath(hops.iter().map(|hop| encode_hop(hop, is_v6)).collect()));
+        }
+    }
+    message
+}
+
+fn encode_hop(hop: &NextHop, is_v6: bool) -> RouteNextHop {
+    let mut encoded = RouteNextHop::default();
+    encoded.flags = if hop.onlink { RouteNextHopFlags::Onlink } else { RouteNextHopFlags::empty() };
+    encoded.hops = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
+    encoded.interface_index = hop.ifindex;
+    encoded.attributes = hop.gateway.map(|gateway| via(gateway, is_v6)).into_iter().collect();
+    encoded
+}
+
+/// A gateway of the other family goes into RTA_VIA (RFC 8950 next hops).
+fn via(gateway: IpAddr, is_v6: bool) -> RouteAttribute {
+    if gateway.is_ipv6() == is_v6 {
+        RouteAttribute::Gateway(address(gateway))
+    } else {
+        RouteAttribute::Via(RouteVia::from(gateway))
+    }
+}
+
+/// The body of RTM_NEWROUTE or RTM_DELROUTE as a route, if it is one the core has a use for: IPv4 or IPv6
+/// in table main, local or ours, for every source and every TOS, and no cache entry.
+pub(super) fn decode_route(body: &[u8], our_table: u32) -> Option<Route> {
+    if !is_of_interest(body, our_table) {
+        return None;
+    }
+    let message = RouteMessage::parse(body)
+        .inspect_err(|error| tracing::debug!(%error, "a route message that cannot be read"))
+        .ok()?;
+    route(&message).filter(|route| is_our_table(route.key.table, our_table))
+}
+
+/// Looks at `struct rtmsg` only: most of what a busy node's monitor hears ends here.
+fn is_of_interest(body: &[u8], our_table: u32) -> bool {
+    let [family, _, source_len, tos, table, _, _, kind, flags @ ..] = body else { return false };
+    let flags = flags.first_chunk().map_or(0, |flags| u32::from_ne_bytes(*flags));
+    let table = u32::from(*table);
+    let may_be_ours = table == u32::from(RT_TABLE_COMPAT) || table == 0;
+    matches!(*family, AF_INET | AF_INET6)
+        && *source_len == 0
+        && *tos == 0
+        && *kind != RTN_MULTICAST
+        && flags & RTM_F_CLONED == 0
+        && (may_be_ours || is_our_table(table, our_table))
+}
+
+fn is_our_table(table: u32, our_table: u32) -> bool {
+    table == TABLE_MAIN || table == TABLE_LOCAL || table == our_table
+}
+
+fn route(message: &RouteMessage) -> Option<Route> {
+    let header = &message.header;
+    let is_v6 = header.address_family == AddressFamily::Inet6;
+    let mut destination = None;
+    let mut route = Route {
+        key: RouteKey { table: u32::from(header.table), prefix: IpNet::default(), metric: 0 },
+        kind: match header.kind {
+            RouteType::Unicast => RouteKind::Unicast,
+            RouteType::BlackHole => RouteKind::Blackhole,
+            RouteType::Local => RouteKind::Local,
+            _ => RouteKind::Other,
+        },
+        protocol: u8::from(header.protocol),
+        next_hops: SmallVec::new(),
+        source: None,
+    };
+    let mut single =
+        NextHop { gateway: None, ifindex: 0, onlink: header.flags.contains(RouteFlags::Onlink), weight: 1 };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(address) => destination = ip(address),
+            RouteAttribute::Priority(metric) => route.key.metric = *metric,
+            RouteAttribute::Table(table) => route.key.table = *table,
+            RouteAttribute::PrefSource(address) => route.source = ip(address),
+            RouteAttribute::Oif(index) => single.ifindex = *index,
+            RouteAttribute::MultiPath(hops) => route.next_hops = hops.iter().map(decode_hop).collect(),
+            other => single.gateway = gateway(other).or(single.gateway),
+        }
+    }
+    // No RTA_DST: a default route.
+    let destination = destination.unwrap_or(if is_v6 {
+        IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)
+    });
+    route.key.prefix = IpNet::new(destination, header.destination_prefix_length).ok()?.trunc();
+    if route.kind == RouteKind::Blackhole {
+        // IPv6 hangs a blackhole on lo.
+        route.next_hops.clear();
+    } else if route.next_hops.is_empty() && single.ifindex != 0 {
+        route.next_hops.push(single);
+    }
+    route.next_hops.sort_unstable();
+    Some(route)
+}
+
+/// The state flags (dead, linkdown, offload, trap) are the kernel's own and say nothing about what was asked.
+fn decode_hop(hop: &RouteNextHop) -> NextHop {
+    NextHop {
+        gateway: hop.attributes.iter().find_map(gateway),
+        ifindex: hop.interface_index,
+        onlink: hop.flags.contains(RouteNextHopFlags::Onlink),
+        weight: u16::from(hop.hops) + 1,
+    }
+}
+
+fn gateway(attribute: &RouteAttribute) -> Option<IpAddr> {
+    match attribute {
+        RouteAttribute::Gateway(address) => ip(address),
+        RouteAttribute::Via(RouteVia::Inet(address)) => Some(IpAddr::V4(*address)),
+        RouteAttribute::Via(RouteVia::Inet6(address)) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}
+
+/// The body of RTM_NEWLINK or RTM_DELLINK. `None` for the bridge family, which tells about ports.
+pub(super) fn decode_link(body: &[u8]) -> Option<LinkState> {
+    // struct ifinfomsg: family u8, pad u8, type u16, index i32, flags u32, change u32
+    let (0, index, flags) = (*body.first()?, word(body, 4)?, word(body, 8)?) else { return None };
+    let attributes = NlasIterator::new(body.get(IFINFOMSG_LEN..)?);
+    let name = attributes.filter_map(Result::ok).find(|nla| nla.kind() == IFLA_IFNAME);
+    let name = name.map_or_else(|| format!("if{index}"), |nla| text(nla.value()));
+    let admin_up = flags & IFF_UP != 0;
+    Some(LinkState { index, name, admin_up, up: admin_up && flags & IFF_RUNNING != 0 })
+}
+
+/// The body of NLMSG_ERROR: errno (0: done) and the kernel's own words, which stand in the attributes after
+/// the header of the request (NETLINK_EXT_ACK with NETLINK_CAP_ACK).
+pub(super) fn decode_error(body: &[u8]) -> Option<(i32, String)> {
+    let errno = word(body, 0)?.cast_signed().checked_neg()?;
+    let attributes = NlasIterator::new(body.get(4 + NLMSG_HEADER_LEN..).unwrap_or_default());
+    let words = attributes.filter_map(Result::ok).find(|nla| nla.kind() == NLMSGERR_ATTR_MSG);
+    Some((errno, words.map_or_else(String::new, |nla| text(nla.value()))))
+}
+
+fn word(body: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(*body.get(at..)?.first_chunk()?))
+}
+
+/// A string with or without its NUL.
+fn text(value: &[u8]) -> String {
+    let end = value.iter().position(|octet| *octet == 0).unwrap_or(value.len());
+    String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into_owned()
+}
+
+fn family(prefix: IpNet) -> AddressFamily {
+    match prefix {
+        IpNet::V4(_) => AddressFamily::Inet,
+        IpNet::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+fn address(address: IpAddr) -> RouteAddress {
+    match address {
+        IpAddr::V4(v4) => RouteAddress::Inet(v4),
+        IpAddr::V6(v6) => RouteAddress::Inet6(v6),
+    }
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
+        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }
+}

@@ -1,0 +1,149 @@
+//! The index from next hop to the routes that use it, and the last answer for each: a change in the kernel
+//! touches only the routes behind the next hops it affects.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use ipnet::IpNet;
+use smallvec::SmallVec;
+
+use crate::{
+    NextHopReport,
+    resolve::{Answer, Resolution, Resolver, Unresolved},
+};
+
+/// Every next hop that a route uses or that somebody tracks.
+#[derive(Debug, Default)]
+pub(crate) struct NextHops {
+    hops: BTreeMap<IpAddr, Tracked>,
+    /// Must be resolved again before anything is decided.
+    dirty: BTreeSet<IpAddr>,
+    /// Tracked, with a status that was not reported yet.
+    unreported: BTreeSet<IpAddr>,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    users: BTreeSet<IpNet>,
+    tracked: bool,
+    result: Result<Resolution, Unresolved>,
+    links: SmallVec<[u32; 2]>,
+    reported: Option<Result<u32, String>>,
+}
+
+impl NextHops {
+    pub(crate) fn track(&mut self, next_hop: IpAddr) {
+        let entry = self.entry(next_hop);
+        entry.tracked = true;
+        entry.reported = None;
+        if entry.result != Err(Unresolved::NotScanned) {
+            self.unreported.insert(next_hop);
+        }
+    }
+
+    pub(crate) fn untrack(&mut self, next_hop: IpAddr) {
+        if let Some(entry) = self.hops.get_mut(&next_hop) {
+            entry.tracked = false;
+            entry.reported = None;
+        }
+        self.unreported.remove(&next_hop);
+        self.forget_if_unused(next_hop);
+    }
+
+    pub(crate) fn add_user(&mut self, next_hop: IpAddr, prefix: IpNet) {
+        self.entry(next_hop).users.insert(prefix);
+    }
+
+    pub(crate) fn remove_user(&mut self, next_hop: IpAddr, prefix: IpNet) {
+        if let Some(entry) = self.hops.get_mut(&next_hop) {
+            entry.users.remove(&prefix);
+        }
+        self.forget_if_unused(next_hop);
+    }
+
+    pub(crate) fn result(&self, next_hop: IpAddr) -> Result<&Resolution, Unresolved> {
+        match self.hops.get(&next_hop) {
+            Some(entry) => entry.result.as_ref().map_err(Clone::clone),
+            None => Err(Unresolved::NotScanned),
+        }
+    }
+
+    /// A foreign route to this prefix appeared, changed or went.
+    pub(crate) fn touch_prefix(&mut self, prefix: IpNet) {
+        let affected = self.hops.range(prefix.network()..=prefix.broadcast()).map(|(hop, _)| *hop);
+        self.dirty.extend(affected);
+    }
+
+    /// A link changed. Next hops are few (neighbours, not routes), so looking at each is cheap.
+    pub(crate) fn touch_link(&mut self, index: u32) {
+        let affected = self.hops.iter().filter(|(_, entry)| entry.links.contains(&index));
+        self.dirty.extend(affected.map(|(hop, _)| *hop));
+    }
+
+    /// Resolves what is dirty; returns the routes whose next hops changed.
+    pub(crate) fn settle(&mut self, resolver: &Resolver<'_>) -> BTreeSet<IpNet> {
+        let mut affected = BTreeSet::new();
+        while let Some(next_hop) = self.dirty.pop_first() {
+            let Some(entry) = self.hops.get_mut(&next_hop) else { continue };
+            let Answer { result, links } = resolver.resolve(next_hop);
+            entry.links = links;
+            if entry.tracked && entry.reported.as_ref() != Some(&status(&result)) {
+                self.unreported.insert(next_hop);
+            }
+            if entry.result != result {
+                entry.result = result;
+                affected.extend(entry.users.iter().copied());
+            }
+        }
+        affected
+    }
+
+    pub(crate) fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// The next tracked next hop whose status the owner has not heard.
+    pub(crate) fn poll_report(&mut self) -> Option<NextHopReport> {
+        while let Some(next_hop) = self.unreported.pop_first() {
+            let Some(entry) = self.hops.get_mut(&next_hop) else { continue };
+            let status = status(&entry.result);
+            // Changed and changed back before anybody looked.
+            if entry.reported.as_ref() == Some(&status) {
+                continue;
+            }
+            entry.reported = Some(status.clone());
+            return Some(NextHopReport { next_hop, status });
+        }
+        None
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpAddr, usize, &Result<Resolution, Unresolved>)> {
+        self.hops.iter().map(|(hop, entry)| (*hop, entry.users.len(), &entry.result))
+    }
+
+    fn entry(&mut self, next_hop: IpAddr) -> &mut Tracked {
+        self.hops.entry(next_hop).or_insert_with(|| {
+            self.dirty.insert(next_hop);
+            Tracked {
+                users: BTreeSet::new(),
+                tracked: false,
+                result: Err(Unresolved::NotScanned),
+                links: SmallVec::new(),
+                reported: None,
+            }
+        })
+    }
+
+    fn forget_if_unused(&mut self, next_hop: IpAddr) {
+        if self.hops.get(&next_hop).is_some_and(|entry| entry.users.is_empty() && !entry.tracked) {
+            self.hops.remove(&next_hop);
+            self.dirty.remove(&next_hop);
+        }
+    }
+}
+
+fn status(result: &Result<Resolution, Unresolved>) -> Result<u32, String> {
+    result.as_ref().map(|resolution| resolution.metric).map_err(ToString::to_string)
+}
