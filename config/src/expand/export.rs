@@ -1,0 +1,67 @@
+//! Which blocks are a node's own, and which routes may leave it.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::catalog::Resources;
+
+/// The blocks that a node announces: those confirmed for it, and the pod ranges that Kubernetes gave it.
+/// Never one that is pending, because it may be another node's in the end.
+#[must_use]
+pub fn own_blocks(resources: &Resources, node_name: &str) -> BTreeSet<IpNet> {
+    let affinities = resources.block_affinities.values().map(|affinity| &affinity.spec);
+    let own = affinities.filter(|spec| spec.node == node_name && spec.is_own_block()).map(|spec| spec.cidr);
+    let node = resources.nodes.get(node_name);
+    let pod_cidrs = node.into_iter().flat_map(|node| node.status.pod_cidrs.iter().copied());
+    own.chain(pod_cidrs).collect()
+}
+
+/// What may leave a node towards any peer. The first rule that contains the route decides, else `otherwise`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExportPolicy {
+    /// In order.
+    pub rules: Vec<ExportRule>,
+    /// Whether a route that no rule contains leaves.
+    pub otherwise: bool,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExportRule {
+    /// It is about every route inside.
+    pub within: IpNet,
+    /// It is only about routes that the node originates itself.
+    pub own_only: bool,
+    /// Whether they leave.
+    pub accept: bool,
+}
+
+/// Calico's export filter, for the pools that this version supports:
+///
+/// 1. what lies in a pool with disableBGPExport stays;
+/// 2. own blocks leave, even outside of every pool;
+/// 3. what lies in any other pool leaves (blocks of other nodes that we reflect, borrowed addresses);
+/// 4. what lies in a pod range of any node leaves;
+/// 5. the rest stays: a node does not carry a fabric's routes on to its peers.
+///
+/// A cluster that has neither pools nor blocks nor pod ranges uses BGP without Calico's addresses (a plain
+/// route reflector), where rule 5 would leave nothing to say; there everything leaves.
+#[must_use]
+pub fn export_policy(resources: &Resources, node_name: &str) -> ExportPolicy {
+    let pools = || resources.ip_pools.values().map(|pool| &pool.spec);
+    let disabled = pools().filter(|pool| pool.disable_bgp_export).map(|pool| pool.cidr);
+    let enabled = pools().filter(|pool| !pool.disable_bgp_export).map(|pool| pool.cidr);
+    let pod_cidrs: BTreeSet<IpNet> =
+        resources.nodes.values().flat_map(|node| node.status.pod_cidrs.iter().copied()).collect();
+    let rule = |own_only, accept| move |within| ExportRule { within, own_only, accept };
+    let rules: Vec<ExportRule> = disabled
+        .map(rule(false, false))
+        .chain(own_blocks(resources, node_name).into_iter().map(rule(true, true)))
+        .chain(enabled.map(rule(false, true)))
+        .chain(pod_cidrs.into_iter().map(rule(false, true)))
+        .collect();
+    let has_addresses = !rules.is_empty() || !resources.block_affinities.is_empty();
+    ExportPolicy { rules, otherwise: !has_addresses }
+}

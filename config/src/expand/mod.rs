@@ -1,0 +1,78 @@
+//! What the objects in force mean for one node: its speaker, its sessions, its blocks, what it may export.
+//!
+//! The rules are Calico's, so that a mixed cluster agrees on who peers with whom, except where two BGPPeers
+//! overlap: Calico picks one at random, we pick by name and say so.
+//!
+//! Pure and complete: everything is computed anew from [`Resources`]; nothing is remembered between calls, and
+//! one call costs time in proportion to nodes times BGPPeers. It knows nothing of how sessions are run.
+
+mod export;
+mod overlap;
+mod peering;
+mod session;
+mod speaker;
+
+pub use export::{ExportPolicy, ExportRule, export_policy, own_blocks};
+pub use session::{Session, SessionOrigin};
+pub use speaker::{MULTIPATH_MAX_DEFAULT, NORMAL_ROUTE_PRIORITY_DEFAULT, PORT_DEFAULT, Speaker};
+
+use crate::catalog::Resources;
+use crate::problem::Problem;
+use overlap::Candidates;
+use peering::Peering;
+use session::RemoteEnd;
+use speaker::Member;
+
+/// The sessions of a node, by name, and what was noticed while finding them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expansion {
+    /// Sorted by name; no two have the same address and port.
+    pub sessions: Vec<Session>,
+    /// Sorted by place. Errors: an object asks for what cannot be. Warnings: it is probably not what was meant.
+    pub problems: Vec<Problem>,
+}
+
+/// The sessions that `node_name` has.
+///
+/// A node without a Node object, or with one that has no `spec.bgp`, has none, and the problem says so.
+#[must_use]
+pub fn sessions(resources: &Resources, node_name: &str) -> Expansion {
+    let local = match Speaker::of(resources, node_name) {
+        Ok(local) => local,
+        Err(problem) => return Expansion { sessions: Vec::new(), problems: vec![problem] },
+    };
+    let members = speaker::members(resources);
+    let peering = Peering::new(resources, &local, &members);
+    let mut candidates = Candidates::default();
+    peering.offer_forward(&mut candidates);
+    peering.offer_reverse(&mut candidates);
+    offer_mesh(resources, &local, &members, &mut candidates);
+    let (mut sessions, mut problems) = candidates.resolve(resources);
+    problems.extend(peering.into_problems());
+    sessions.sort_by(|left, right| left.name.cmp(&right.name));
+    problems.sort();
+    Expansion { sessions, problems }
+}
+
+/// A session with every other node of every common family, unless one of the two is a route reflector.
+/// Both ends dial: a Calico node waits passively for the end whose address is the greater text, and RFC 4271
+/// §6.8 settles it where both dial.
+fn offer_mesh(resources: &Resources, local: &Speaker, members: &[Member<'_>], candidates: &mut Candidates) {
+    let configuration = resources.cluster_configuration().map(|object| &object.spec);
+    let is_enabled = configuration.and_then(|spec| spec.node_to_node_mesh_enabled).unwrap_or(true);
+    if !is_enabled || local.cluster_id.is_some() {
+        return;
+    }
+    let restart_time = configuration.and_then(|spec| spec.node_mesh_max_restart_time);
+    for member in members.iter().filter(|member| member.name != local.node_name) {
+        if member.cluster_id.is_some() {
+            continue;
+        }
+        for remote in RemoteEnd::of_member(member, local) {
+            candidates.offer(Session::of_mesh(local, &remote, restart_time), None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

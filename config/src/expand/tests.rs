@@ -1,0 +1,165 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::catalog::Catalog;
+use crate::manifest::parse_manifest;
+
+fn resources(text: &str) -> Resources {
+    let mut catalog = Catalog::default();
+    let parsed = parse_manifest("f", text);
+    assert!(parsed.is_ok(), "{parsed:#?}\n{text}");
+    catalog.apply_file("f", parsed);
+    catalog.resolve()
+}
+
+#[test]
+fn a_node_that_is_not_there_has_no_sessions_and_says_so() {
+    let expansion = sessions(&Resources::default(), "n1");
+    assert!(expansion.sessions.is_empty());
+    assert_eq!(
+        expansion.problems[0].to_string(),
+        "manifests: there is no Node named n1: without one this node has no BGP sessions"
+    );
+}
+
+#[test]
+fn an_identifier_is_made_where_there_is_no_ipv4_address() {
+    let node = |name: &str, address: &str| {
+        format!(
+            "---\napiVersion: projectcalico.org/v3\nkind: Node\nmetadata: {{name: {name}}}\n\
+             spec: {{bgp: {{ipv6Address: '{address}'}}}}\n"
+        )
+    };
+    let both = resources(&format!("{}{}", node("a", "fd00::1"), node("b", "fd00::2")));
+    let (a, b) = (Speaker::of(&both, "a").unwrap(), Speaker::of(&both, "b").unwrap());
+    assert_ne!(a.router_id, b.router_id);
+    assert_eq!(a.router_id, Speaker::of(&both, "a").unwrap().router_id);
+}
+
+#[derive(Clone, Debug)]
+struct SomeNode {
+    v4: bool,
+    v6: bool,
+    as_number: Option<u32>,
+    cluster: Option<u8>,
+    port: Option<u16>,
+    rack: u8,
+}
+
+fn some_node() -> impl Strategy<Value = SomeNode> {
+    let families = prop_oneof![Just((true, true)), Just((true, false)), Just((false, true))];
+    let as_number = proptest::option::of(prop_oneof![Just(65_001), Just(65_002)]);
+    let cluster = proptest::option::of(1..3_u8);
+    (families, as_number, cluster, proptest::option::of(1790..1792_u16), 0..3_u8).prop_map(
+        |((v4, v6), as_number, cluster, port, rack)| SomeNode { v4, v6, as_number, cluster, port, rack },
+    )
+}
+
+/// Spec of a BGPPeer between nodes of the cluster.
+fn some_peer() -> impl Strategy<Value = String> {
+    let nodes = prop_oneof![
+        Just(String::new()),
+        (0..6_usize).prop_map(|n| format!("node: n{n}, ")),
+        (0..3_u8).prop_map(|rack| format!("nodeSelector: \"rack == '{rack}'\", ")),
+        Just("nodeSelector: has(rr), ".to_owned()),
+    ];
+    let remote = prop_oneof![
+        (0..6_usize).prop_map(|n| format!("peerIP: 10.0.0.{}", n + 1)),
+        (0..6_usize).prop_map(|n| format!("peerIP: 'fd00::{}'", n + 1)),
+        (0..3_u8).prop_map(|rack| format!("peerSelector: \"rack != '{rack}'\"")),
+        Just("peerSelector: has(rr)".to_owned()),
+    ];
+    (nodes, remote).prop_map(|(nodes, remote)| nodes + &remote)
+}
+
+fn cluster(nodes: &[SomeNode], peers: &[String], mesh: bool) -> String {
+    let mut text = format!(
+        "apiVersion: projectcalico.org/v3\nkind: BGPConfiguration\nmetadata: {{name: default}}\n\
+         spec: {{nodeToNodeMeshEnabled: {mesh}}}\n"
+    );
+    for (index, node) in nodes.iter().enumerate() {
+        let mut bgp = String::new();
+        if node.v4 {
+            write!(bgp, "ipv4Address: 10.0.0.{}/24, ", index + 1).unwrap();
+        }
+        if node.v6 {
+            write!(bgp, "ipv6Address: 'fd00::{}/64', ", index + 1).unwrap();
+        }
+        if let Some(number) = node.as_number {
+            write!(bgp, "asNumber: {number}, ").unwrap();
+        }
+        if let Some(cluster) = node.cluster {
+            write!(bgp, "routeReflectorClusterID: 1.0.0.{cluster}, ").unwrap();
+        }
+        let rr = if node.cluster.is_some() { ", rr: ''" } else { "" };
+        let rack = node.rack;
+        write!(
+            text,
+            "---\napiVersion: projectcalico.org/v3\nkind: Node\n\
+             metadata: {{name: n{index}, labels: {{rack: '{rack}'{rr}}}}}\nspec: {{bgp: {{{bgp}}}}}\n"
+        )
+        .unwrap();
+        if let Some(port) = node.port {
+            write!(
+                text,
+                "---\napiVersion: projectcalico.org/v3\nkind: BGPConfiguration\n\
+                 metadata: {{name: node.n{index}}}\nspec: {{listenPort: {port}}}\n"
+            )
+            .unwrap();
+        }
+    }
+    for (index, peer) in peers.iter().enumerate() {
+        write!(
+            text,
+            "---\napiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {{name: p{index}}}\nspec: {{{peer}}}\n"
+        )
+        .unwrap();
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Between nodes of the cluster: whoever has a session with another, the other has it too, with the same
+    /// two addresses, the same two AS numbers, each other's port, and at least one of them dials.
+    #[test]
+    fn sessions_between_nodes_are_mutual(
+        nodes in proptest::collection::vec(some_node(), 1..6),
+        peers in proptest::collection::vec(some_peer(), 0..5),
+        mesh in any::<bool>(),
+    ) {
+        let resources = resources(&cluster(&nodes, &peers, mesh));
+        let all: BTreeMap<&String, (Speaker, Vec<Session>)> = resources
+            .nodes
+            .keys()
+            .map(|name| (name, (Speaker::of(&resources, name).unwrap(), sessions(&resources, name).sessions)))
+            .collect();
+        for (name, (speaker, sessions)) in &all {
+            let names: BTreeSet<_> = sessions.iter().map(|session| &session.name).collect();
+            prop_assert_eq!(names.len(), sessions.len());
+            for session in sessions {
+                let Some(remote) = &session.remote_node else { continue };
+                let (remote_speaker, remote_sessions) = &all[remote];
+                prop_assert_eq!(session.port, remote_speaker.listen_port);
+                prop_assert_eq!(session.remote_as, remote_speaker.as_number);
+                let mirror = remote_sessions.iter().find(|mirror| {
+                    Some(mirror.address) == session.source_address && mirror.remote_node.as_ref() == Some(name)
+                });
+                let Some(mirror) = mirror else {
+                    return Err(TestCaseError::fail(format!("{name}: {session} has no mirror on {remote}")));
+                };
+                prop_assert_eq!(mirror.source_address, Some(session.address));
+                prop_assert_eq!(mirror.port, speaker.listen_port);
+                prop_assert_eq!((mirror.remote_as, mirror.local_as), (session.local_as, session.remote_as));
+                prop_assert_eq!(&mirror.families, &session.families);
+                prop_assert!(!(mirror.passive && session.passive));
+                let both_reflect = mirror.reflector_client.is_some() && session.reflector_client.is_some();
+                prop_assert!(!both_reflect || mirror.reflector_client != session.reflector_client);
+            }
+        }
+    }
+}

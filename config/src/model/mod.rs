@@ -1,0 +1,212 @@
+//! The kinds of `projectcalico.org/v3` that this version understands, one file per kind.
+//!
+//! Each file holds the typed object, a table of every field that Calico knows for the kind and what we do with
+//! it, and the reading of the one by the other. A value of these types has passed every check that needs no
+//! second object; checks between objects are [`crate::catalog`]'s.
+
+mod address;
+mod asn;
+mod bgp_configuration;
+mod bgp_peer;
+mod block_affinity;
+mod ip_pool;
+mod metadata;
+mod node;
+mod seconds;
+pub mod selector;
+
+use serde::{Serialize, Serializer};
+
+pub use address::{PeerAddress, PeerAddressError};
+pub use asn::{Asn, AsnError};
+pub use bgp_configuration::{
+    BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, PER_NODE_PREFIX,
+};
+pub use bgp_peer::{
+    BgpPeer, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
+    NextHopMode, PeeringNodes, Remote, ReversePeering, SourceAddress,
+};
+pub use block_affinity::{AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec};
+pub(crate) use ip_pool::overlap;
+pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
+pub use metadata::Metadata;
+pub(crate) use metadata::{is_name, name as name_of};
+pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, OrchRef};
+pub use seconds::{Seconds, SecondsError};
+pub use selector::{Selector, SelectorError};
+
+use crate::document::{Entry, Field, Fields};
+
+/// The one API version that is read.
+pub const API: &str = "projectcalico.org/v3";
+
+const API_VERSION: Field = Field::honoured("apiVersion", API, "always projectcalico.org/v3");
+const KIND: Field = Field::honoured("kind", "Node", "the kind of the object");
+const STATUS: Field = Field::informational("status", "{conditions: []}", "set by controllers; not kept");
+
+/// A kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// [`Node`].
+    Node,
+    /// [`BgpConfiguration`].
+    BgpConfiguration,
+    /// [`BgpPeer`].
+    BgpPeer,
+    /// [`IpPool`].
+    IpPool,
+    /// [`BlockAffinity`].
+    BlockAffinity,
+}
+
+impl Kind {
+    /// Every kind, in the order in which they are documented.
+    pub const ALL: [Self; 5] =
+        [Self::Node, Self::BgpConfiguration, Self::BgpPeer, Self::IpPool, Self::BlockAffinity];
+
+    /// As manifests spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Node => "Node",
+            Self::BgpConfiguration => "BGPConfiguration",
+            Self::BgpPeer => "BGPPeer",
+            Self::IpPool => "IPPool",
+            Self::BlockAffinity => "BlockAffinity",
+        }
+    }
+
+    /// The kind of that name, spelled exactly so.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Every field that Calico or we know for it, and what is done with each.
+    #[must_use]
+    pub fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Node => node::FIELDS,
+            Self::BgpConfiguration => bgp_configuration::FIELDS,
+            Self::BgpPeer => bgp_peer::FIELDS,
+            Self::IpPool => ip_pool::FIELDS,
+            Self::BlockAffinity => block_affinity::FIELDS,
+        }
+    }
+}
+
+/// One object of any kind. Serialises as a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// A machine of the cluster.
+    Node(Node),
+    /// Settings of the cluster or of one node.
+    BgpConfiguration(BgpConfiguration),
+    /// Sessions beside the mesh.
+    BgpPeer(BgpPeer),
+    /// A range of addresses.
+    IpPool(IpPool),
+    /// The claim of a node to a block.
+    BlockAffinity(BlockAffinity),
+}
+
+impl Object {
+    /// `None`: at least one problem was reported.
+    pub(crate) fn read(kind: Kind, object: &Fields<'_>) -> Option<Self> {
+        let metadata = Metadata::read(object);
+        // With a stand-in for unusable metadata the rest is still read, for the sake of its problems.
+        let named = metadata.is_some();
+        let metadata =
+            metadata.unwrap_or_else(|| Metadata { name: CLUSTER_WIDE.to_owned(), ..Metadata::default() });
+        let read = match kind {
+            Kind::Node => Node::read(metadata, object).map(Self::Node),
+            Kind::BgpConfiguration => BgpConfiguration::read(metadata, object).map(Self::BgpConfiguration),
+            Kind::BgpPeer => BgpPeer::read(metadata, object).map(Self::BgpPeer),
+            Kind::IpPool => IpPool::read(metadata, object).map(Self::IpPool),
+            Kind::BlockAffinity => BlockAffinity::read(metadata, object).map(Self::BlockAffinity),
+        };
+        read.filter(|_| named)
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Node(_) => Kind::Node,
+            Self::BgpConfiguration(_) => Kind::BgpConfiguration,
+            Self::BgpPeer(_) => Kind::BgpPeer,
+            Self::IpPool(_) => Kind::IpPool,
+            Self::BlockAffinity(_) => Kind::BlockAffinity,
+        }
+    }
+
+    /// Its name and labels.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        match self {
+            Self::Node(object) => &object.metadata,
+            Self::BgpConfiguration(object) => &object.metadata,
+            Self::BgpPeer(object) => &object.metadata,
+            Self::IpPool(object) => &object.metadata,
+            Self::BlockAffinity(object) => &object.metadata,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest<'a, T: Serialize> {
+    api_version: &'static str,
+    kind: &'static str,
+    #[serde(flatten)]
+    object: &'a T,
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (api_version, kind) = (API, self.kind().name());
+        match self {
+            Self::Node(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::BgpConfiguration(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::BgpPeer(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::IpPool(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::BlockAffinity(object) => Manifest { api_version, kind, object }.serialize(serializer),
+        }
+    }
+}
+
+/// Calico's fields hold selectors of up to 1024 characters.
+fn selector_of(entry: &Entry<'_>) -> Option<Selector> {
+    if entry.text()?.chars().count() > 1024 {
+        entry.report("is longer than 1024 characters");
+        return None;
+    }
+    entry.parse()
+}
+
+/// A graceful restart time: OPEN carries twelve bits of it (RFC 4724 §3).
+fn restart_time(spec: &Fields<'_>, name: &str) -> Option<Seconds> {
+    let entry = spec.entry(name)?;
+    let time: Seconds = entry.parse_scalar()?;
+    if time > Seconds(4095) {
+        entry.report(format!("{time} is too long: use at most 4095s, which is all that BGP can carry"));
+        return None;
+    }
+    Some(time)
+}
+
+/// Reads each item; reports one that was there before.
+fn unique<T: PartialEq>(items: &[Entry<'_>], read: impl Fn(&Entry<'_>) -> Option<T>) -> Vec<T> {
+    let mut values = Vec::new();
+    for item in items {
+        match read(item) {
+            Some(value) if values.contains(&value) => item.report("is in the list already: remove one"),
+            Some(value) => values.push(value),
+            None => {}
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests;
