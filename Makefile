@@ -1,0 +1,40 @@
+# Every target a person or CI needs. `make lab` is the one to start with.
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: all build lab test lint purity unit e2e bench interop image deb clean packages
+
+all: build
+
+build: ## target/release/manx
+	$(CARGO) build --release --locked
+
+packages: ## what the lab and the tests need from Debian; quick when it is there already
+	.ci/apt-packages.sh
+
+lab: packages ## two nodes, a BIRD ToR and a GoBGP spine in namespaces; ONCE=1 prints the result and ends
+	$(CARGO) build --release --locked -p manx -p interop-tests --bin manx --bin lab
+	ONCE=$(ONCE) MANX_BIN=$(CURDIR)/target/release/manx target/release/lab
+
+test: packages lint purity unit e2e ## everything CI runs
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	.ci/deny.sh
+
+purity: ## the cores build without tokio, sockets or netlink
+	.ci/purity.sh
+
+unit:
+	$(CARGO) test --workspace --exclude interop-tests --locked
+
+e2e: ## real BIRD and GoBGP in namespaces; needs root
+	$(CARGO) build --locked -p manx
+	MANX_BIN=$(CURDIR)/target/debug/manx $(CARGO) test -p interop-tests --locked
+
+bench interop image deb:
+	@echo "make $@: not in this version" >&2; exit 2
+
+clean:
+	$(CARGO) clean

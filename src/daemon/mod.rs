@@ -1,0 +1,244 @@
+//! The node agent: starts the shells of the cores, feeds them what the manifests ask for, and ends without
+//! disturbing the kernel or the peers.
+//!
+//! ```text
+//!  ManifestDirectory ─watch─► main loop ─ translate ─► Speaker::apply, FibHandle::send
+//!  rib thread ─ effects.rs (RibSink) ─► FibHandle::learned          (coalesced by prefix, never blocks)
+//!  fib thread ─ effects.rs (FibSink) ─► queue ─► RibHandle::send    (one task, in order)
+//!  control socket, metrics ─► agent.rs ─ snapshots of the cores ─► node/snapshot.rs ─► documents
+//! ```
+
+mod agent;
+mod control;
+mod effects;
+mod metrics;
+pub mod protocol;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use bgp::io::{RibHandle, Speaker};
+use bgp::peer::StopReason;
+use config::Severity;
+use config::io::ManifestDirectory;
+use config::settings::Settings;
+use fib::FibEvent;
+use fib::io::{FibHandle, FibOptions};
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, watch};
+
+use crate::dispatch::{DaemonOptions, LogFormat};
+use crate::node::NodeState;
+use crate::node::translate::FibSettings;
+use agent::Agent;
+use control::ControlSocket;
+use effects::{NextHopReports, ToFib};
+
+/// How long the first reading of the kernel's routes may take before the daemon goes on without it.
+const FIRST_SCAN_MAX: Duration = Duration::from_secs(30);
+
+/// Runs until SIGTERM or SIGINT. Exit code 0 then; 1 when it cannot start.
+#[must_use]
+pub fn main(options: &DaemonOptions) -> ExitCode {
+    let settings = match settings_or_exit(options.config.as_deref()) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    start_logging(options.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("cannot start: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads manx.toml and the environment, or says what is wrong with them.
+///
+/// # Errors
+/// The exit code 1, after the problems were written to stderr.
+pub fn settings_or_exit(path: Option<&Path>) -> Result<Settings, ExitCode> {
+    let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // Variables that are not Unicode are none of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+    let problems = match Settings::load(path, environment, host_name.trim()) {
+        Ok(settings) => return Ok(settings),
+        Err(problems) => problems,
+    };
+    let mut stderr = std::io::stderr();
+    for problem in problems {
+        // `{:#}` draws the line and a caret. Nobody is left to tell when stderr is gone.
+        let _ = writeln!(stderr, "{problem:#}");
+    }
+    Err(ExitCode::FAILURE)
+}
+
+fn start_logging(format: LogFormat) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let socket = ControlSocket::bind(&settings.socket).await.context("the control socket")?;
+    tracing::info!(node = settings.node_name, version = crate::VERSION, "starting");
+
+    let reports = Arc::new(NextHopReports::default());
+    let options = FibOptions {
+        config: FibSettings::default().config(settings.fib_enabled),
+        seed: u64::from(std::process::id()),
+        before_open: None,
+    };
+    let (fib, fib_thread) = FibHandle::spawn(options, reports.sink()).context("netlink")?;
+    let restarting = !settings.fib_enabled || kernel_holds_our_routes(&fib).await;
+    let bgp_in_sync = Arc::new(AtomicBool::new(false));
+    let sink = ToFib::new(fib.clone(), Arc::clone(&bgp_in_sync));
+    let rib = RibHandle::spawn(Box::new(sink)).context("the RIB's thread")?;
+    let forward = tokio::spawn(reports.forward(rib.clone()));
+    let speaker = settings.bgp_enabled.then(|| Speaker::spawn(rib.clone()));
+    let speaker = Arc::new(Mutex::new(speaker));
+    if !settings.bgp_enabled {
+        // Nobody announces anything: that picture is complete.
+        fib.send(FibEvent::LearnedInSync);
+    }
+
+    let state = NodeState { node_name: settings.node_name.clone(), ..NodeState::default() };
+    let (state, shown) = watch::channel(Arc::new(state));
+    let agent = Arc::new(Agent {
+        started: Instant::now(),
+        fib_enabled: settings.fib_enabled,
+        speaker: speaker.clone(),
+        rib,
+        fib: fib.clone(),
+        bgp_in_sync,
+        state: shown,
+    });
+    let control = tokio::spawn(socket.serve(Arc::clone(&agent)));
+    let metrics = match settings.metrics {
+        Some(address) => {
+            let listener =
+                TcpListener::bind(address).await.with_context(|| format!("metrics at {address}"))?;
+            Some(tokio::spawn(metrics::serve(listener, Arc::clone(&agent))))
+        }
+        None => None,
+    };
+
+    let directory = match &settings.manifests {
+        Some(path) => Some(ManifestDirectory::open(path).await),
+        None => None,
+    };
+    let mut updates = directory.as_ref().map(ManifestDirectory::updates);
+    let node = Node { fib, fib_enabled: settings.fib_enabled, speaker: speaker.clone(), restarting, state };
+    loop {
+        if let Some(updates) = &mut updates {
+            let resources = Arc::clone(&updates.borrow_and_update());
+            node.apply(&resources).await;
+        }
+        // Harmless without systemd, and repeated calls are.
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        let changed = async {
+            match &mut updates {
+                Some(updates) => updates.changed().await.is_ok(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            true = changed => {}
+            _ = hangup.recv() => {
+                if let Some(directory) = &directory {
+                    directory.reread();
+                }
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+
+    tracing::info!("stopping: kernel routes stay, peers are left to keep ours");
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    let speaker = speaker.lock().await.take();
+    if let Some(speaker) = speaker {
+        speaker.shutdown(StopReason::Restart).await;
+    }
+    control.abort();
+    if let Some(metrics) = metrics {
+        metrics.abort();
+    }
+    forward.abort();
+    drop((agent, node));
+    drop(fib_thread);
+    Ok(())
+}
+
+/// Whether a former run left routes: forwarding went on while we were away, and peers may rely on it
+/// (RFC 4724 §4.1).
+async fn kernel_holds_our_routes(fib: &FibHandle) -> bool {
+    let deadline = Instant::now() + FIRST_SCAN_MAX;
+    let mut poll = tokio::time::interval(Duration::from_millis(5));
+    loop {
+        poll.tick().await;
+        match fib.summary().await {
+            Ok(summary) if summary.scans > 0 => return summary.leftover > 0,
+            Ok(_) if Instant::now() < deadline => {}
+            Ok(_) => {
+                tracing::warn!("the kernel's routes are still unread: starting as after a reboot");
+                return false;
+            }
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Carries out what the manifests ask for.
+struct Node {
+    fib: FibHandle,
+    fib_enabled: bool,
+    speaker: Arc<Mutex<Option<Speaker>>>,
+    restarting: bool,
+    state: watch::Sender<Arc<NodeState>>,
+}
+
+impl Node {
+    async fn apply(&self, resources: &config::catalog::Resources) {
+        let before = Arc::clone(&self.state.borrow());
+        let next = before.next(resources, self.restarting);
+        for problem in next.problems.iter().filter(|problem| !before.problems.contains(problem)) {
+            match problem.severity {
+                Severity::Error => tracing::error!("{problem:#}"),
+                Severity::Warning => tracing::warn!("{problem:#}"),
+            }
+        }
+        let desired = next.desired.clone();
+        let is_new = desired != before.desired;
+        self.state.send_replace(Arc::new(next));
+        let Some(desired) = desired.filter(|_| is_new) else { return };
+        self.fib.send(FibEvent::Configure(desired.fib.config(self.fib_enabled)));
+        self.fib.send(FibEvent::OwnBlocks(desired.blackholes));
+        if let Some(speaker) = self.speaker.lock().await.as_mut() {
+            speaker.apply(desired.bgp).await;
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What the cores show of themselves, as the documents of the local socket. Pure.
+
+use std::net::IpAddr;
+
+use bgp::peer::PeerSnapshot;
+use bgp::rib::snapshot::{
+    AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, PeerSummary, RibSummary,
+    RouteSnapshot as RibRoute,
+};
+use bgp::rib::{Ineligible, LossReason};
+use config::Problem;
+use fib::snapshot::{FibSnapshot, FibSummary, NextHopView, RouteSnapshot};
+use serde::Serialize;
+
+use super::NodeState;
+use crate::daemon::protocol::{
+    FibCounts, FibDocument, FibNextHopDocument, FibRouteDocument, PathDocument, PeerCounts, PeerDocument,
+    ProblemDocument, RouteCounts, RouteDocument, StatusDocument,
+};
+
+/// What `manx status` is made of.
+#[derive(Debug)]
+pub struct StatusInputs<'a> {
+    /// The manifests' side.
+    pub state: &'a NodeState,
+    /// Since the daemon started.
+    pub uptime_secs: u64,
+    /// Sessions.
+    pub peers: &'a [PeerSnapshot],
+    /// The BGP table.
+    pub rib: &'a RibSummary,
+    /// The kernel's side.
+    pub fib: &'a FibSummary,
+    /// Whether kernel routes are written.
+    pub fib_enabled: bool,
+    /// BGP's picture is complete.
+    pub bgp_in_sync: bool,
+}
+
+/// The node in one document.
+#[must_use]
+pub fn status(inputs: &StatusInputs<'_>) -> StatusDocument {
+    let StatusInputs { state, peers, rib, fib, .. } = *inputs;
+    let waiting_for: Vec<String> = [
+        (state.desired.is_none(), "a Node object that names this node"),
+        (fib.scans == 0, "the kernel's routes"),
+    ]
+    .into_iter()
+    .filter(|(waits, _)| *waits)
+    .map(|(_, what)| what.to_owned())
+    .collect();
+    let prefixes = |family: &str| {
+        rib.families.iter().find(|summary| summary.family == family).map_or(0, |summary| summary.prefixes)
+    };
+    StatusDocument {
+        node: state.node_name.clone(),
+        version: crate::VERSION.to_owned(),
+        uptime_secs: inputs.uptime_secs,
+        in_sync: waiting_for.is_empty(),
+        waiting_for,
+        bgp_in_sync: inputs.bgp_in_sync,
+        router_id: state.router_id().map(|id| id.to_string()),
+        asn: state.desired.as_ref().map(|desired| desired.asn),
+        originated: state.originated(),
+        peers: PeerCounts {
+            configured: peers.len(),
+            established: peers.iter().filter(|peer| peer.uptime_secs.is_some()).count(),
+        },
+        routes: RouteCounts {
+            ipv4: prefixes("ipv4-unicast"),
+            ipv6: prefixes("ipv6-unicast"),
+            paths: rib.families.iter().map(|family| family.paths).sum(),
+        },
+        fib: fib_counts(fib, inputs.fib_enabled),
+        problems: state.problems.iter().map(problem).collect(),
+    }
+}
+
+fn problem(problem: &Problem) -> ProblemDocument {
+    let position = |number: u32| usize::try_from(number).ok().filter(|number| *number > 0);
+    let other = problem.other.as_ref().map_or_else(String::new, |other| format!(" (the other one: {other})"));
+    ProblemDocument {
+        severity: problem.severity.to_string(),
+        file: Some(problem.location.file.to_string()),
+        line: position(problem.location.line),
+        column: position(problem.location.column),
+        field: Some(problem.field.clone()).filter(|field| !field.is_empty()),
+        message: format!("{}{other}", problem.message),
+    }
+}
+
+/// All sessions, by name: what the session's machine shows joined with what the RIB counts.
+#[must_use]
+pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeState) -> Vec<PeerDocument> {
+    let neighbors = state.desired.iter().flat_map(|desired| &desired.bgp.neighbors);
+    let clients: Vec<&str> = neighbors
+        .filter(|neighbor| neighbor.reflector_client.is_some())
+        .map(|neighbor| neighbor.name.as_str())
+        .collect();
+    let mut documents: Vec<PeerDocument> = sessions
+        .iter()
+        .map(|session| {
+            let mut document = peer(session, clients.contains(&session.name.as_str()));
+            if let Some(summary) = routes.iter().find(|summary| Some(summary.peer) == session.id) {
+                add_routes(&mut document, summary);
+            }
+            document
+        })
+        .collect();
+    documents.sort_by(|left, right| left.name.cmp(&right.name));
+    documents
+}
+
+fn add_routes(document: &mut PeerDocument, summary: &PeerSummary) {
+    for family in &summary.families {
+        document.received += family.received;
+        document.accepted += family.eligible;
+        document.best += family.best;
+        document.stale += family.stale;
+        document.advertised += family.advertised;
+    }
+}
+
+fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
+    let negotiated = peer.negotiated.as_ref();
+    let messages = |counters: &bgp::peer::MessageCounters| {
+        counters.opens + counters.notifications + counters.keepalives + counters.refreshes
+    };
+    PeerDocument {
+        name: peer.name.clone(),
+        description: peer.description.clone(),
+        address: Some(peer.address),
+        port: peer.port,
+        kind: word(&peer.kind),
+        local_as: peer.local_as.0,
+        remote_as: peer.remote_as.0,
+        state: word(&peer.state),
+        state_secs: peer.state_secs,
+        uptime_secs: peer.uptime_secs,
+        last_error: peer.last_error.clone(),
+        flaps: peer.sessions_established.saturating_sub(u64::from(peer.uptime_secs.is_some())),
+        router_id: negotiated.map(|terms| terms.remote_router_id.to_string()),
+        hold_time_secs: negotiated.map(|terms| terms.hold_time_secs),
+        keepalive_secs: negotiated.map(|terms| terms.keepalive_secs),
+        families: negotiated
+            .map_or_else(Vec::new, |terms| terms.families.iter().map(ToString::to_string).collect()),
+        capabilities: negotiated.map_or_else(Vec::new, |terms| {
+            terms.remote_capabilities.iter().map(ToString::to_string).collect()
+        }),
+        restart_time_secs: negotiated
+            .and_then(|terms| terms.restart.as_ref())
+            .map(|restart| restart.restart_time_secs),
+        reflector_client,
+        messages_in: messages(&peer.received) + peer.received.updates,
+        messages_out: messages(&peer.sent),
+        updates_in: peer.received.updates,
+        ..PeerDocument::default()
+    }
+}
+
+/// One prefix with its paths.
+#[must_use]
+pub fn route(route: &RibRoute) -> RouteDocument {
+    RouteDocument { prefix: route.prefix, paths: route.paths.iter().map(path).collect() }
+}
+
+fn path(path: &PathSnapshot) -> PathDocument {
+    let (ineligible, lost) = match &path.usage {
+        PathUsage::Best => (None, None),
+        PathUsage::Multipath { reason } | PathUsage::Lost { reason } => {
+            (None, Some(loss(*reason).to_owned()))
+        }
+        PathUsage::Ineligible { reason } => (Some(ineligible(reason)), None),
+    };
+    PathDocument {
+        source: path.source.clone(),
+        best: path.usage == PathUsage::Best,
+        multipath: matches!(path.usage, PathUsage::Multipath { .. }),
+        stale: path.stale,
+        ineligible,
+        lost,
+        age_secs: path.age_secs,
+        ..attributes(&path.attributes)
+    }
+}
+
+/// One prefix as a peer was sent it.
+#[must_use]
+pub fn advertised(route: &AdvertisedRoute) -> RouteDocument {
+    let path = PathDocument { source: "local".to_owned(), best: true, ..attributes(&route.attributes) };
+    RouteDocument { prefix: route.prefix, paths: vec![path] }
+}
+
+fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
+    let AttributesSnapshot { communities, extended_communities, large_communities, .. } = attributes;
+    PathDocument {
+        next_hop: attributes.next_hop.as_ref().map(IpAddr::to_string),
+        as_path: attributes.as_path.clone(),
+        origin: word(&attributes.origin),
+        local_pref: attributes.local_pref,
+        med: attributes.med,
+        communities: [communities.as_slice(), extended_communities, large_communities].concat(),
+        originator_id: attributes.originator_id.map(|id| id.to_string()),
+        cluster_list: attributes.cluster_list.iter().map(ToString::to_string).collect(),
+        ..PathDocument::default()
+    }
+}
+
+fn loss(reason: LossReason) -> &'static str {
+    match reason {
+        LossReason::NotLocal => "a route of our own exists",
+        LossReason::LocalPref => "lower LOCAL_PREF",
+        LossReason::AsPathLength => "longer AS_PATH",
+        LossReason::Origin => "worse ORIGIN",
+        LossReason::Med => "higher MED",
+        LossReason::Internal => "internal, the best is external",
+        LossReason::NextHopMetric => "next hop is farther",
+        LossReason::NotOldest => "the best was there first",
+        LossReason::RouterId => "higher router id",
+        LossReason::ClusterListLength => "longer CLUSTER_LIST",
+        LossReason::PeerAddress => "higher peer address",
+        LossReason::PathId => "higher path id",
+    }
+}
+
+fn ineligible(reason: &Ineligible) -> String {
+    match reason {
+        Ineligible::NextHop(reason) => format!("next hop: {reason}"),
+        Ineligible::AsLoop => "our AS is in its AS_PATH".to_owned(),
+        Ineligible::OriginatorLoop => "we are its ORIGINATOR_ID".to_owned(),
+        Ineligible::ClusterLoop => "our cluster is in its CLUSTER_LIST".to_owned(),
+    }
+}
+
+/// The kernel's side in numbers.
+#[must_use]
+pub fn fib_counts(summary: &FibSummary, enabled: bool) -> FibCounts {
+    FibCounts {
+        enabled,
+        desired: summary.desired,
+        installed: summary.installed,
+        unresolved: summary.unresolved,
+    }
+}
+
+/// The kernel's side, route by route, IPv4 first.
+#[must_use]
+pub fn fib(snapshot: &FibSnapshot, enabled: bool) -> FibDocument {
+    let routes = snapshot.routes.iter().map(fib_route).collect();
+    FibDocument { counts: fib_counts(&snapshot.summary, enabled), routes }
+}
+
+fn fib_route(route: &RouteSnapshot) -> FibRouteDocument {
+    FibRouteDocument {
+        prefix: route.prefix,
+        kind: word(&route.kind),
+        metric: route.metric,
+        table: route.table,
+        source: word(&route.source),
+        state: word(&route.state),
+        reason: route.reason.clone(),
+        next_hops: route.next_hops.iter().map(fib_next_hop).collect(),
+    }
+}
+
+fn fib_next_hop(hop: &NextHopView) -> FibNextHopDocument {
+    FibNextHopDocument { gateway: hop.gateway, device: hop.device.clone(), weight: hop.weight }
+}
+
+/// The serialised name of a field-less variant, which is the word that the documents use.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,168 @@
+//! The manifests' words into the cores' plain values: the whole desired state of this node at once.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use bgp::io::Desired as DesiredBgp;
+use bgp::peer::{GracefulRestartConfig, NeighborConfig, NextHopMode};
+use bgp::rib::{ExportAction, ExportPolicy, ExportRule, OriginatedRoute, RibConfig};
+use bgp::{AfiSafi, Asn, ClusterId, RouterId};
+use config::Problem;
+use config::catalog::Resources;
+use config::expand::{self, Session, Speaker};
+use config::model::{Family, NextHopMode as ManifestNextHopMode};
+use fib::FibConfig;
+use ipnet::IpNet;
+
+/// The kernel's main table.
+const TABLE_MAIN: u32 = 254;
+/// LOCAL_PREF of own blocks is this less their kernel metric, as Calico's BIRD configuration has it, so that a
+/// mixed cluster ties as Calico's own does.
+const LOCAL_PREF_BASE: u32 = i32::MAX.unsigned_abs();
+
+/// All that this node is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// Our AS.
+    pub asn: u32,
+    /// Our identifier.
+    pub router_id: Ipv4Addr,
+    /// For the speaker.
+    pub bgp: DesiredBgp,
+    /// For the FIB.
+    pub fib: FibSettings,
+    /// Own blocks larger than one address, each with a blackhole for its unused part.
+    pub blackholes: Vec<IpNet>,
+}
+
+/// What the manifests say about kernel routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FibSettings {
+    /// Metric of IPv4 routes.
+    pub metric_v4: u32,
+    /// Metric of IPv6 routes.
+    pub metric_v6: u32,
+}
+
+impl FibSettings {
+    /// As the FIB takes it.
+    #[must_use]
+    pub fn config(self, install: bool) -> FibConfig {
+        FibConfig { table: TABLE_MAIN, metric_v4: self.metric_v4, metric_v6: self.metric_v6, install }
+    }
+}
+
+impl Default for FibSettings {
+    fn default() -> Self {
+        let metric = expand::NORMAL_ROUTE_PRIORITY_DEFAULT;
+        Self { metric_v4: metric, metric_v6: metric }
+    }
+}
+
+/// The desired state of `node_name`, and what was noticed on the way. `restarting`: a former run left its routes in
+/// the kernel, so forwarding went on meanwhile.
+///
+/// # Errors
+/// No Node object takes part in BGP under this name.
+pub fn desired(
+    resources: &Resources,
+    node_name: &str,
+    restarting: bool,
+) -> Result<(Desired, Vec<Problem>), Problem> {
+    let speaker = Speaker::of(resources, node_name)?;
+    let expansion = expand::sessions(resources, node_name);
+    let own_blocks = expand::own_blocks(resources, node_name);
+    let neighbors =
+        expansion.sessions.iter().map(|session| neighbor(session, &speaker, restarting)).collect();
+    let policy = expand::export_policy(resources, node_name);
+    let bgp = DesiredBgp {
+        listen: listen(&speaker),
+        neighbors,
+        rib: RibConfig {
+            router_id: RouterId(speaker.router_id),
+            multipath_max: speaker.multipath_max,
+            export: export(&policy),
+            restarting,
+        },
+        originate: own_blocks.iter().map(|prefix| originated(*prefix, &speaker)).collect(),
+    };
+    let desired = Desired {
+        asn: speaker.as_number.number(),
+        router_id: speaker.router_id,
+        bgp,
+        fib: FibSettings { metric_v4: speaker.metric_v4, metric_v6: speaker.metric_v6 },
+        blackholes: own_blocks
+            .into_iter()
+            .filter(|block| block.prefix_len() < block.max_prefix_len())
+            .collect(),
+    };
+    Ok((desired, expansion.problems))
+}
+
+fn listen(speaker: &Speaker) -> Vec<SocketAddr> {
+    let everywhere = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let addresses = match speaker.listen_addresses.as_slice() {
+        [] => &everywhere[..],
+        addresses => addresses,
+    };
+    addresses.iter().map(|address| SocketAddr::new(*address, speaker.listen_port)).collect()
+}
+
+fn originated(prefix: IpNet, speaker: &Speaker) -> OriginatedRoute {
+    let metric = match prefix {
+        IpNet::V4(_) => speaker.metric_v4,
+        IpNet::V6(_) => speaker.metric_v6,
+    };
+    OriginatedRoute { prefix, local_pref: LOCAL_PREF_BASE.saturating_sub(metric) }
+}
+
+fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> NeighborConfig {
+    NeighborConfig {
+        name: session.name.clone(),
+        description: session.description.clone(),
+        address: session.address,
+        port: session.port,
+        local_address: session.source_address,
+        local_as: Asn(session.local_as.number()),
+        remote_as: Asn(session.remote_as.number()),
+        router_id: RouterId(speaker.router_id),
+        hold_time_secs: session.hold_time_secs,
+        keepalive_secs: session.keepalive_secs,
+        connect_retry_secs: session.connect_retry_secs,
+        passive: session.passive,
+        families: session.families.iter().map(|family| afi_safi(*family)).collect(),
+        graceful_restart: Some(GracefulRestartConfig {
+            restart_time_secs: session.max_restart_time_secs,
+            restarting,
+        }),
+        ttl_security_hops: session.ttl_security_hops,
+        next_hop_mode: match session.next_hop_mode {
+            ManifestNextHopMode::Auto => NextHopMode::Auto,
+            ManifestNextHopMode::SelfAddress => NextHopMode::SelfAddress,
+            ManifestNextHopMode::Keep => NextHopMode::Keep,
+        },
+        next_hop_v4: speaker.ipv4,
+        next_hop_v6: speaker.ipv6,
+        allow_local_as: session.allow_local_as,
+        reflector_client: session.reflector_client.map(ClusterId),
+    }
+}
+
+fn afi_safi(family: Family) -> AfiSafi {
+    match family {
+        Family::Ipv4Unicast => AfiSafi::IPV4_UNICAST,
+        Family::Ipv6Unicast => AfiSafi::IPV6_UNICAST,
+    }
+}
+
+fn export(policy: &expand::ExportPolicy) -> ExportPolicy {
+    let action = |accept| if accept { ExportAction::Accept } else { ExportAction::Reject };
+    let rules = policy.rules.iter().map(|rule| ExportRule {
+        within: rule.within,
+        own_only: rule.own_only,
+        action: action(rule.accept),
+    });
+    ExportPolicy { rules: rules.collect(), otherwise: action(policy.otherwise) }
+}
+
+#[cfg(test)]
+mod tests;

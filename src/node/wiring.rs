@@ -1,0 +1,70 @@
+//! The only place where two domains meet: BGP's words into the kernel's and back. Pure; each function is one hop.
+
+use std::net::IpAddr;
+
+use bgp::rib::{BestChange, BestPath, NextHopStatus, PathSource};
+use fib::{LearnedPath, LearnedRoute, NextHopReport};
+use ipnet::IpNet;
+
+/// A change of the Loc-RIB as the FIB takes it. A prefix whose best path is our own is nothing the FIB learned:
+/// the workload's route or the block's blackhole stands in the kernel already.
+#[must_use]
+pub fn learned(change: &BestChange) -> (IpNet, Option<LearnedRoute>) {
+    let own = change.paths.first().is_some_and(|path| path.source == PathSource::Local);
+    let paths = change.paths.iter().filter_map(learned_path);
+    let route = LearnedRoute { paths: paths.collect() };
+    (change.prefix, (!own && !route.paths.is_empty()).then_some(route))
+}
+
+fn learned_path(path: &BestPath) -> Option<LearnedPath> {
+    match path.source {
+        PathSource::Local => None,
+        PathSource::Peer(_) => {
+            path.attributes.next_hop.map(|next_hop| LearnedPath { next_hop: next_hop.addr(), weight: 1 })
+        }
+    }
+}
+
+/// A resolved or unresolved next hop as the RIB takes it.
+#[must_use]
+pub fn next_hop_status(report: NextHopReport) -> (IpAddr, NextHopStatus) {
+    let status = match report.status {
+        Ok(metric) => NextHopStatus::Reachable { metric },
+        Err(reason) => NextHopStatus::Unreachable { reason },
+    };
+    (report.next_hop, status)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bgp::PeerId;
+    use bgp::wire::PathAttributes;
+
+    use super::*;
+
+    fn path(source: PathSource, next_hop: &str) -> BestPath {
+        let next_hop = Some(next_hop.parse::<IpAddr>().unwrap().into());
+        BestPath { source, attributes: Arc::new(PathAttributes { next_hop, ..Default::default() }) }
+    }
+
+    fn change(paths: Vec<BestPath>) -> BestChange {
+        BestChange { prefix: "10.0.0.0/24".parse().unwrap(), paths }
+    }
+
+    const PEER: PathSource = PathSource::Peer(PeerId { index: 0, generation: 0 });
+
+    #[test]
+    fn every_path_of_a_learned_prefix_becomes_a_next_hop() {
+        let (_, route) = learned(&change(vec![path(PEER, "192.0.2.1"), path(PEER, "192.0.2.2")]));
+        let hops: Vec<String> = route.unwrap().paths.iter().map(|path| path.next_hop.to_string()).collect();
+        assert_eq!(hops, ["192.0.2.1", "192.0.2.2"]);
+    }
+
+    #[test]
+    fn nothing_left_and_own_prefixes_are_no_learned_route() {
+        assert_eq!(learned(&change(vec![])).1, None);
+        assert_eq!(learned(&change(vec![path(PathSource::Local, "192.0.2.1")])).1, None);
+    }
+}
