@@ -1,0 +1,42 @@
+//! The speakers of a lab. Each is a value that renders its configuration, starts, and answers questions
+//! about its sessions and routes in the same words, so that a test can ask both ends of a session.
+
+pub mod bird;
+pub mod gobgp;
+pub mod manx;
+pub mod mrt;
+pub mod scripted;
+
+use std::net::IpAddr;
+
+/// A session as a foreign speaker is configured with it.
+#[derive(Clone, Debug)]
+pub struct Neighbor {
+    /// What it is called in configurations: letters and digits.
+    pub name: String,
+    /// Our own address.
+    pub local: IpAddr,
+    /// The other end.
+    pub address: IpAddr,
+    /// Its AS.
+    pub remote_as: u32,
+    /// Seconds.
+    pub hold_time: u32,
+    /// Wait for the other end to dial.
+    pub passive: bool,
+}
+
+impl Neighbor {
+    /// A session with a hold time of 9 s that both ends may open. It carries the family of its addresses.
+    #[must_use]
+    pub fn new(name: &str, local: IpAddr, address: IpAddr, remote_as: u32) -> Self {
+        Self { name: name.to_owned(), local, address, remote_as, hold_time: 9, passive: false }
+    }
+
+    /// The same with another hold time in seconds.
+    #[must_use]
+    pub fn hold_time(mut self, seconds: u32) -> Self {
+        self.hold_time = seconds;
+        self
+    }
+}
