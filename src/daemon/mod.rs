@@ -31,8 +31,9 @@ use fib::FibEvent;
 use fib::io::{FibHandle, FibOptions};
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
 
 use crate::dispatch::{DaemonOptions, LogFormat};
 use crate::node::NodeState;
@@ -100,97 +101,83 @@ fn start_logging(format: LogFormat) {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    // Before anything else: a second daemon on this socket must not get as far as the kernel or the peers.
     let socket = ControlSocket::bind(&settings.socket).await.context("the control socket")?;
+    let signals = Signals::new()?;
     tracing::info!(node = settings.node_name, version = crate::VERSION, "starting");
+    if settings.ipam_enabled || settings.felix_enabled {
+        tracing::debug!("IPAM and policy are not part of this version");
+    }
 
+    let (node, agent) = start(&settings).await?;
+    let agent = Arc::new(agent);
+    let mut servers = JoinSet::new();
+    servers.spawn(socket.serve(Arc::clone(&agent)));
+    if let Some(address) = settings.metrics {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("metrics at {address}"))?;
+        servers.spawn(metrics::serve(listener, agent));
+    }
+    node.follow(settings.manifests.as_deref(), signals).await;
+
+    tracing::info!("stopping: kernel routes stay, peers are left to keep ours");
+    // Nobody is left to tell when systemd does not listen.
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    if let Some(speaker) = node.speaker.lock().await.take() {
+        speaker.shutdown(StopReason::Restart).await;
+    }
+    Ok(())
+}
+
+/// Starts the shells of the cores and connects them.
+async fn start(settings: &Settings) -> anyhow::Result<(Node, Agent)> {
     let reports = Arc::new(NextHopReports::default());
     let options = FibOptions {
         config: FibSettings::default().config(settings.fib_enabled),
         seed: u64::from(std::process::id()),
         before_open: None,
     };
-    let (fib, fib_thread) = FibHandle::spawn(options, reports.sink()).context("netlink")?;
+    // The thread ends with the process; its handle is of no use.
+    let (fib, _) = FibHandle::spawn(options, reports.sink()).context("netlink")?;
     let restarting = !settings.fib_enabled || kernel_holds_our_routes(&fib).await;
-    let bgp_in_sync = Arc::new(AtomicBool::new(false));
+    let bgp_in_sync = Arc::new(AtomicBool::new(!settings.bgp_enabled));
     let sink = ToFib::new(fib.clone(), Arc::clone(&bgp_in_sync));
     let rib = RibHandle::spawn(Box::new(sink)).context("the RIB's thread")?;
-    let forward = tokio::spawn(reports.forward(rib.clone()));
-    let speaker = settings.bgp_enabled.then(|| Speaker::spawn(rib.clone()));
-    let speaker = Arc::new(Mutex::new(speaker));
+    tokio::spawn(reports.forward(rib.clone()));
     if !settings.bgp_enabled {
         // Nobody announces anything: that picture is complete.
         fib.send(FibEvent::LearnedInSync);
     }
-
+    let speaker = settings.bgp_enabled.then(|| Speaker::spawn(rib.clone()));
+    let speaker = Arc::new(Mutex::new(speaker));
     let state = NodeState { node_name: settings.node_name.clone(), ..NodeState::default() };
     let (state, shown) = watch::channel(Arc::new(state));
-    let agent = Arc::new(Agent {
+    let agent = Agent {
         started: Instant::now(),
         fib_enabled: settings.fib_enabled,
-        speaker: speaker.clone(),
+        speaker: Arc::clone(&speaker),
         rib,
         fib: fib.clone(),
         bgp_in_sync,
         state: shown,
-    });
-    let control = tokio::spawn(socket.serve(Arc::clone(&agent)));
-    let metrics = match settings.metrics {
-        Some(address) => {
-            let listener =
-                TcpListener::bind(address).await.with_context(|| format!("metrics at {address}"))?;
-            Some(tokio::spawn(metrics::serve(listener, Arc::clone(&agent))))
-        }
-        None => None,
     };
+    Ok((Node { fib, fib_enabled: settings.fib_enabled, speaker, restarting, state }, agent))
+}
 
-    let directory = match &settings.manifests {
-        Some(path) => Some(ManifestDirectory::open(path).await),
-        None => None,
-    };
-    let mut updates = directory.as_ref().map(ManifestDirectory::updates);
-    let node = Node { fib, fib_enabled: settings.fib_enabled, speaker: speaker.clone(), restarting, state };
-    loop {
-        if let Some(updates) = &mut updates {
-            let resources = Arc::clone(&updates.borrow_and_update());
-            node.apply(&resources).await;
-        }
-        // Harmless without systemd, and repeated calls are.
-        let _ = sd_notify::notify(&[NotifyState::Ready]);
-        let changed = async {
-            match &mut updates {
-                Some(updates) => updates.changed().await.is_ok(),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            true = changed => {}
-            _ = hangup.recv() => {
-                if let Some(directory) = &directory {
-                    directory.reread();
-                }
-            }
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-        }
-    }
+/// What the operator and the service manager say.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
 
-    tracing::info!("stopping: kernel routes stay, peers are left to keep ours");
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
-    let speaker = speaker.lock().await.take();
-    if let Some(speaker) = speaker {
-        speaker.shutdown(StopReason::Restart).await;
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
-    control.abort();
-    if let Some(metrics) = metrics {
-        metrics.abort();
-    }
-    forward.abort();
-    drop((agent, node));
-    drop(fib_thread);
-    Ok(())
 }
 
 /// Whether a former run left routes: forwarding went on while we were away, and peers may rely on it
@@ -222,6 +209,35 @@ struct Node {
 }
 
 impl Node {
+    /// Carries out the manifests now and whenever they change, until told to stop.
+    async fn follow(&self, manifests: Option<&Path>, mut signals: Signals) {
+        let directory = match manifests {
+            Some(path) => Some(ManifestDirectory::open(path).await),
+            None => None,
+        };
+        let mut updates = directory.as_ref().map(ManifestDirectory::updates);
+        loop {
+            if let Some(updates) = &mut updates {
+                let resources = Arc::clone(&updates.borrow_and_update());
+                self.apply(&resources).await;
+            }
+            // Harmless without systemd, and when repeated.
+            let _ = sd_notify::notify(&[NotifyState::Ready]);
+            let changed = async {
+                match &mut updates {
+                    Some(updates) => updates.changed().await.is_ok(),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                true = changed => {}
+                _ = signals.hangup.recv() => directory.iter().for_each(ManifestDirectory::reread),
+                _ = signals.terminate.recv() => return,
+                _ = signals.interrupt.recv() => return,
+            }
+        }
+    }
+
     async fn apply(&self, resources: &config::catalog::Resources) {
         let before = Arc::clone(&self.state.borrow());
         let next = before.next(resources, self.restarting);
