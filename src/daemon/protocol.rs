@@ -228,9 +228,9 @@ pub struct FibRouteDocument {
     pub metric: u32,
     /// Kernel table.
     pub table: u32,
-    /// `bgp` or `own_block`.
+    /// `bgp`, `own-block` or `leftover`.
     pub source: String,
-    /// `installed`, `pending`, `unresolved`, `blocked`, `failed`, `stale`.
+    /// `installed`, `pending`, `unresolved`, `blocked`, `failed`.
     pub state: String,
     /// Why it is not installed.
     pub reason: Option<String>,
