@@ -18,8 +18,10 @@ for crate in bgp fib config ipam felix; do
 done
 
 # The crate graph of ARCHITECTURE.md: anything not listed is forbidden.
-edges() { cargo tree --locked -p "$1" -e normal --depth 1 --prefix none | tail -n +2 |
-    grep -oE '^(bgp|config|fib|felix|ipam|manx|interop-tests) ' | tr -d ' ' | sort | tr '\n' ' '; }
+edges() {
+    cargo tree --locked -p "$1" -e normal --depth 1 --prefix none | tail -n +2 |
+        { grep -oE '^(bgp|config|fib|felix|ipam|manx|interop-tests) ' || true; } | tr -d ' ' | sort | tr '\n' ' '
+}
 expect() {
     local actual
     actual=$(edges "$1")
@@ -31,10 +33,11 @@ expect ipam 'config '
 expect fib ''
 expect felix 'config fib '
 
-# One meeting place: outside src/node nobody names two domains in one file.
+# One meeting place: domains are translated into each other in src/node; the three files of src/daemon that
+# start the shells, carry effects and ask for snapshots hold handles of several.
 for file in $(git ls-files 'src/*.rs' | grep -v '^src/node/'); do
-    domains=$(grep -oE '\b(bgp|fib|ipam|felix)::' "$file" | sort -u | wc -l)
-    case $file in src/daemon/mod.rs | src/daemon/effects.rs) continue ;; esac
+    case $file in src/daemon/mod.rs | src/daemon/effects.rs | src/daemon/agent.rs) continue ;; esac
+    domains=$({ grep -oE '\b(bgp|fib|ipam|felix)::' "$file" || true; } | sort -u | wc -l)
     [ "$domains" -le 1 ] || { echo "$file names several domains; that belongs in src/node" >&2; exit 1; }
 done
 echo "purity: cores build without a runtime, the crate graph is as drawn"
