@@ -18,8 +18,13 @@ echo "installing: ${missing[*]}"
 
 run=()
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "not root, and no sudo: install ${missing[*]} yourself" >&2; exit 1; }
-    run=(sudo)
+    if ! sudo -n true 2>/dev/null; then
+        echo "not root, and no sudo without a password: install ${missing[*]} yourself; tests that need them are skipped" >&2
+        # CI must not pass for want of a package.
+        [ -z "${CI:-}" ]
+        exit
+    fi
+    run=(sudo -n)
 fi
 export DEBIAN_FRONTEND=noninteractive
 
