@@ -5,9 +5,14 @@
 //! kernel's errno and the flag that something changed under way, and its stream just ends when the socket
 //! fails. So requests are given to its `Handle` and each answer is looked at here.
 
-use std::{collections::BTreeSet, io, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    num::NonZeroI32,
+    time::Duration,
+};
 
-use futures::{StreamExt, channel::mpsc::UnboundedReceiver};
+use futures::{Stream, StreamExt, channel::mpsc::UnboundedReceiver};
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
@@ -16,7 +21,7 @@ use netlink_packet_route::{
 use netlink_sys::SocketAddr;
 use nix::{
     ifaddrs::getifaddrs,
-    net::if_::{InterfaceFlags, if_nameindex},
+    net::if_::{Interface, InterfaceFlags, if_nameindex},
 };
 use rtnetlink::{Handle, new_connection_with_strict_check, proto::Connection};
 
@@ -48,8 +53,10 @@ pub(super) struct Reader {
     connection: Connection<RouteNetlinkMessage>,
     handle: Handle,
     /// What answers no request, such as the news that an answer was lost.
-    unsolicited: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
+    unsolicited: Unsolicited,
 }
+
+type Unsolicited = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
 
 /// Everything that a scan reads.
 pub(super) struct Dump {
@@ -57,9 +64,9 @@ pub(super) struct Dump {
     pub(super) routes: Vec<Route>,
 }
 
-/// What one dump has given so far.
-pub(super) struct Answers<T> {
-    pub(super) found: Vec<T>,
+/// What the answers to one dump say about it as a whole.
+#[derive(Default)]
+pub(super) struct Answers {
     /// Something changed under way: entries may be missing.
     pub(super) interrupted: bool,
 }
@@ -81,14 +88,14 @@ impl Reader {
         for table in BTreeSet::from([TABLE_LOCAL, TABLE_MAIN, our_table]) {
             for family in [AddressFamily::Inet, AddressFamily::Inet6] {
                 let request = RouteNetlinkMessage::GetRoute(convert::route_request(family, table));
-                let found = self.dump_all(&request, |answer| match answer {
+                let dumped = self.dump_all(&request, &mut routes, |answer| match answer {
                     RouteNetlinkMessage::NewRoute(message) => convert::route(message, our_table),
                     _ => None,
                 });
-                match found.await {
+                match dumped.await {
                     // A table that nobody has used does not exist; a kernel may be without IPv6.
                     Err(e) if matches!(e.raw_os_error(), Some(ENOENT | EOPNOTSUPP | EAFNOSUPPORT)) => {}
-                    found => routes.append(&mut found?),
+                    dumped => dumped?,
                 }
             }
         }
@@ -98,14 +105,14 @@ impl Reader {
     /// rtnetlink leaves out a link with one attribute that it cannot parse, and with it would go every route
     /// over that link. So libc, which reads no more than we need, is asked what there is.
     async fn links(&mut self) -> io::Result<Vec<LinkState>> {
-        let there: BTreeSet<u32> = if_nameindex()?.iter().map(nix::net::if_::Interface::index).collect();
+        let there: BTreeSet<u32> = if_nameindex()?.iter().map(Interface::index).collect();
         let request = RouteNetlinkMessage::GetLink(self.link_request());
-        let mut links = self
-            .dump_all(&request, |answer| match answer {
-                RouteNetlinkMessage::NewLink(message) => convert::link(message),
-                _ => None,
-            })
-            .await?;
+        let mut links = Vec::new();
+        self.dump_all(&request, &mut links, |answer| match answer {
+            RouteNetlinkMessage::NewLink(message) => convert::link(message),
+            _ => None,
+        })
+        .await?;
         let read: BTreeSet<u32> = links.iter().map(|link| link.index).collect();
         if !there.is_subset(&read) {
             links.extend(links_of_libc()?.into_iter().filter(|link| !read.contains(&link.index)));
@@ -119,74 +126,86 @@ impl Reader {
         self.handle.link().get().set_filter_mask(AddressFamily::Unspec, mask).message_mut().clone()
     }
 
-    /// One dump, repeated while it is changed under way.
+    /// One dump, appended to `found`; repeated while it is changed under way.
     async fn dump_all<T>(
         &mut self,
         request: &RouteNetlinkMessage,
+        found: &mut Vec<T>,
         read: impl Fn(&RouteNetlinkMessage) -> Option<T>,
-    ) -> io::Result<Vec<T>> {
+    ) -> io::Result<()> {
+        let before = found.len();
         for _ in 0..DUMP_ATTEMPTS {
-            let answers = self.dump_once(request.clone(), &read).await?;
-            if !answers.interrupted {
-                return Ok(answers.found);
+            let mut answers = Answers::default();
+            let taken = self.dump_once(request.clone(), |message| answers.take(message, found, &read)).await;
+            if taken.is_ok() && !answers.interrupted {
+                return Ok(());
             }
+            found.truncate(before);
+            taken?;
         }
         Err(io::Error::other(format!("changed under way, {DUMP_ATTEMPTS} times over")))
     }
 
     /// Follows one dump to its end, even when it is known to be of no use: the kernel takes no second request
     /// before that.
-    async fn dump_once<T>(
+    async fn dump_once(
         &mut self,
         request: RouteNetlinkMessage,
-        read: impl Fn(&RouteNetlinkMessage) -> Option<T>,
-    ) -> io::Result<Answers<T>> {
+        mut take: impl FnMut(NetlinkMessage<RouteNetlinkMessage>) -> io::Result<bool>,
+    ) -> io::Result<()> {
         let mut request = NetlinkMessage::from(request);
         request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-        let stream = self.handle.request(request).map_err(io::Error::other)?;
-        let mut stream = stream.ready_chunks(ANSWERS_MAX);
-        let mut answers = Answers { found: Vec::new(), interrupted: false };
+        let mut stream = self.handle.request(request).map_err(io::Error::other)?.ready_chunks(ANSWERS_MAX);
         loop {
-            let next = async {
-                loop {
-                    tokio::select! {
-                        biased;
-                        chunk = stream.next() => return chunk.ok_or_else(ended),
-                        () = &mut self.connection => return Err(ended()),
-                        Some((message, _)) = self.unsolicited.next() => {
-                            if matches!(message.payload, NetlinkPayload::Overrun(_)) {
-                                return Err(io::Error::from_raw_os_error(ENOBUFS));
-                            }
-                        }
-                    }
-                }
-            };
+            let next = next(&mut stream, &mut self.connection, &mut self.unsolicited);
             for answer in tokio::time::timeout(SILENCE_MAX, next).await?? {
-                if answers.take(answer, &read)? {
-                    return Ok(answers);
+                if take(answer)? {
+                    return Ok(());
                 }
             }
         }
     }
 }
 
-impl<T> Answers<T> {
-    /// Takes one answer. True when it ends the dump.
-    pub(super) fn take(
+/// Runs the connection until it has answers.
+async fn next(
+    stream: &mut (impl Stream<Item = Vec<NetlinkMessage<RouteNetlinkMessage>>> + Unpin),
+    connection: &mut Connection<RouteNetlinkMessage>,
+    unsolicited: &mut Unsolicited,
+) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
+    let ended = || io::Error::new(io::ErrorKind::UnexpectedEof, "a dump without an end");
+    loop {
+        tokio::select! {
+            biased;
+            answers = stream.next() => return answers.ok_or_else(ended),
+            () = &mut *connection => return Err(ended()),
+            Some((message, _)) = unsolicited.next() => {
+                if matches!(message.payload, NetlinkPayload::Overrun(_)) {
+                    return Err(io::Error::from_raw_os_error(ENOBUFS));
+                }
+            }
+        }
+    }
+}
+
+impl Answers {
+    /// Takes one answer and appends what it reads as to `found`. True when it ends the dump.
+    pub(super) fn take<T>(
         &mut self,
         answer: NetlinkMessage<RouteNetlinkMessage>,
+        found: &mut Vec<T>,
         read: impl Fn(&RouteNetlinkMessage) -> Option<T>,
     ) -> io::Result<bool> {
         self.interrupted |= answer.header.flags & NLM_F_DUMP_INTR != 0;
         match answer.payload {
             NetlinkPayload::InnerMessage(message) => {
-                self.found.extend(read(&message));
+                found.extend(read(&message));
                 Ok(false)
             }
             NetlinkPayload::Done(end) if end.code == 0 => Ok(true),
             NetlinkPayload::Done(end) => Err(io::Error::from_raw_os_error(end.code.saturating_neg())),
             NetlinkPayload::Error(refusal) => {
-                let code = refusal.code.map_or(0, std::num::NonZeroI32::get);
+                let code = refusal.code.map_or(0, NonZeroI32::get);
                 Err(io::Error::from_raw_os_error(code.saturating_neg()))
             }
             NetlinkPayload::Overrun(_) => Err(io::Error::from_raw_os_error(ENOBUFS)),
@@ -195,16 +214,12 @@ impl<T> Answers<T> {
     }
 }
 
-fn ended() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "a dump without an end")
-}
-
 /// The links as libc reads them.
 pub(super) fn links_of_libc() -> io::Result<Vec<LinkState>> {
-    let flags: std::collections::BTreeMap<String, InterfaceFlags> =
+    let flags: BTreeMap<String, InterfaceFlags> =
         getifaddrs()?.map(|entry| (entry.interface_name, entry.flags)).collect();
     let links = if_nameindex()?;
-    let state = |link: &nix::net::if_::Interface| {
+    let state = |link: &Interface| {
         let name = link.name().to_string_lossy().into_owned();
         let flags = flags.get(&name)?;
         let admin_up = flags.contains(InterfaceFlags::IFF_UP);

@@ -155,14 +155,14 @@ fn answer(kind: u16, flags: u16, body: &str) -> NetlinkMessage<RouteNetlinkMessa
 /// Feeds a dump of table main: the error or whether it was interrupted, and how many routes it found. `None`
 /// when it has not ended.
 fn fed(dump: Vec<NetlinkMessage<RouteNetlinkMessage>>) -> Option<Result<(bool, usize), Option<i32>>> {
-    let mut answers = Answers { found: Vec::new(), interrupted: false };
+    let (mut answers, mut found) = (Answers::default(), Vec::new());
     for answer in dump {
-        let ended = answers.take(answer, |message| match message {
+        let ended = answers.take(answer, &mut found, |message| match message {
             RouteNetlinkMessage::NewRoute(message) => convert::route(message, 254),
             _ => None,
         });
         match ended {
-            Ok(true) => return Some(Ok((answers.interrupted, answers.found.len()))),
+            Ok(true) => return Some(Ok((answers.interrupted, found.len()))),
             Ok(false) => {}
             Err(error) => return Some(Err(error.raw_os_error())),
         }
