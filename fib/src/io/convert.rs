@@ -1,8 +1,7 @@
-//! Between netlink's words and ours. Pure functions over octets; no socket.
+//! Between netlink's words and ours. Pure functions over messages and octets; no socket.
 //!
-//! Routes are encoded with `netlink-packet-route` and decoded with it after a look at the fixed header, so
-//! that a message we do not care about costs no parsing. Links are read by hand: two fields are wanted of
-//! messages with a hundred attributes.
+//! The words are `netlink-packet-route`'s. A dump comes as its messages, from rtnetlink; a notification comes
+//! as octets, and of those the fixed header is read first, so that one we do not care about costs no more.
 
 use std::net::IpAddr;
 
@@ -10,11 +9,13 @@ use ipnet::IpNet;
 use netlink_packet_core::{NetlinkBuffer, NlasIterator, Parseable};
 use netlink_packet_route::{
     AddressFamily,
+    link::{LinkAttribute, LinkFlags, LinkHeader, LinkMessage},
     route::{
         RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags,
         RouteProtocol, RouteScope, RouteType, RouteVia,
     },
 };
+use rtnetlink::RouteMessageBuilder;
 use smallvec::SmallVec;
 
 use crate::{
@@ -24,20 +25,11 @@ use crate::{
 
 pub(super) const RTM_NEWLINK: u16 = 16;
 pub(super) const RTM_DELLINK: u16 = 17;
-pub(super) const RTM_GETLINK: u16 = 18;
 pub(super) const RTM_NEWROUTE: u16 = 24;
 pub(super) const RTM_DELROUTE: u16 = 25;
-pub(super) const RTM_GETROUTE: u16 = 26;
-
-pub(super) const AF_INET: u8 = 2;
-pub(super) const AF_INET6: u8 = 10;
 
 /// Table ids over 255 do not fit `rtm_table`.
 pub(super) const RT_TABLE_COMPAT: u8 = 252;
-const RTN_MULTICAST: u8 = 5;
-const RTM_F_CLONED: u32 = 0x200;
-const IFF_UP: u32 = 1;
-const IFF_RUNNING: u32 = 0x40;
 const IFLA_IFNAME: u16 = 3;
 const IFINFOMSG_LEN: usize = 16;
 const NLMSGERR_ATTR_MSG: u16 = 1;
@@ -124,37 +116,49 @@ fn via(gateway: IpAddr, is_v6: bool) -> RouteAttribute {
     }
 }
 
-/// The body of RTM_NEWROUTE or RTM_DELROUTE as a route, if it is one the core has a use for: IPv4 or IPv6
-/// in table main, local or ours, for every source and every TOS, and no cache entry.
+/// A request for the routes of one table. Under strict checking every field of it filters.
+pub(super) fn route_request(family: AddressFamily, table: u32) -> RouteMessage {
+    let request = RouteMessageBuilder::<IpAddr>::new().table_id(table);
+    // The builder means to add a route and fills in what one mostly has.
+    let mut message = request.protocol(RouteProtocol::Unspec).kind(RouteType::Unspec).build();
+    message.header.address_family = family;
+    message
+}
+
+/// The body of RTM_NEWROUTE or RTM_DELROUTE as a [`route`].
 pub(super) fn decode_route(body: &[u8], our_table: u32) -> Option<Route> {
-    if !is_of_interest(body, our_table) {
-        return None;
-    }
+    RouteHeader::parse(body).ok().filter(|header| is_of_interest(header, our_table))?;
     let message = RouteMessage::parse(body)
         .inspect_err(|error| tracing::debug!(%error, "a route message that cannot be read"))
         .ok()?;
-    route(&message).filter(|route| is_our_table(route.key.table, our_table))
+    route(&message, our_table)
 }
 
-/// Looks at `struct rtmsg` only: most of what a busy node's monitor hears ends here.
-fn is_of_interest(body: &[u8], our_table: u32) -> bool {
-    let [family, _, source_len, tos, table, _, _, kind, flags @ ..] = body else { return false };
-    let flags = flags.first_chunk().map_or(0, |flags| u32::from_ne_bytes(*flags));
-    let table = u32::from(*table);
-    let may_be_ours = table == u32::from(RT_TABLE_COMPAT) || table == 0;
-    matches!(*family, AF_INET | AF_INET6)
-        && *source_len == 0
-        && *tos == 0
-        && *kind != RTN_MULTICAST
-        && flags & RTM_F_CLONED == 0
-        && (may_be_ours || is_our_table(table, our_table))
+/// A message as a route, if it is one the core has a use for: IPv4 or IPv6 in table main, local or ours, for
+/// every source and every TOS, and no cache entry.
+pub(super) fn route(message: &RouteMessage, our_table: u32) -> Option<Route> {
+    if !is_of_interest(&message.header, our_table) {
+        return None;
+    }
+    read_route(message).filter(|route| is_our_table(route.key.table, our_table))
+}
+
+/// Most of what a busy node's monitor hears ends here.
+fn is_of_interest(header: &RouteHeader, our_table: u32) -> bool {
+    let may_be_ours = matches!(header.table, RT_TABLE_COMPAT | RouteHeader::RT_TABLE_UNSPEC);
+    matches!(header.address_family, AddressFamily::Inet | AddressFamily::Inet6)
+        && header.source_prefix_length == 0
+        && header.tos == 0
+        && header.kind != RouteType::Multicast
+        && !header.flags.contains(RouteFlags::Cloned)
+        && (may_be_ours || is_our_table(u32::from(header.table), our_table))
 }
 
 fn is_our_table(table: u32, our_table: u32) -> bool {
     table == TABLE_MAIN || table == TABLE_LOCAL || table == our_table
 }
 
-fn route(message: &RouteMessage) -> Option<Route> {
+fn read_route(message: &RouteMessage) -> Option<Route> {
     let header = &message.header;
     let is_v6 = header.address_family == AddressFamily::Inet6;
     let mut destination = None;
@@ -219,15 +223,30 @@ fn gateway(attribute: &RouteAttribute) -> Option<IpAddr> {
     }
 }
 
-/// The body of RTM_NEWLINK or RTM_DELLINK. `None` for the bridge family, which tells about ports.
+/// A message as a link. `None` for the bridge family, which tells about ports.
+pub(super) fn link(message: &LinkMessage) -> Option<LinkState> {
+    let name = message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    });
+    read_link(&message.header, name)
+}
+
+/// The body of RTM_NEWLINK or RTM_DELLINK as a [`link`]. Of a hundred attributes one is wanted, so the others
+/// are not parsed and may be as strange as they like.
 pub(super) fn decode_link(body: &[u8]) -> Option<LinkState> {
-    // struct ifinfomsg: family u8, pad u8, type u16, index i32, flags u32, change u32
-    let (0, index, flags) = (*body.first()?, word(body, 4)?, word(body, 8)?) else { return None };
+    let header = LinkHeader::parse(body).ok()?;
     let attributes = NlasIterator::new(body.get(IFINFOMSG_LEN..)?);
     let name = attributes.filter_map(Result::ok).find(|nla| nla.kind() == IFLA_IFNAME);
-    let name = name.map_or_else(|| format!("if{index}"), |nla| text(nla.value()));
-    let admin_up = flags & IFF_UP != 0;
-    Some(LinkState { index, name, admin_up, up: admin_up && flags & IFF_RUNNING != 0 })
+    read_link(&header, name.map(|nla| text(nla.value())))
+}
+
+fn read_link(header: &LinkHeader, name: Option<String>) -> Option<LinkState> {
+    let index = header.index;
+    let name = name.unwrap_or_else(|| format!("if{index}"));
+    let admin_up = header.flags.contains(LinkFlags::Up);
+    let up = admin_up && header.flags.contains(LinkFlags::Running);
+    (header.interface_family == AddressFamily::Unspec).then_some(LinkState { index, name, admin_up, up })
 }
 
 /// The body of NLMSG_ERROR: errno (0: done) and the kernel's own words, which stand in the attributes after

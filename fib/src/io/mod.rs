@@ -1,8 +1,8 @@
 //! The FIB's own thread: netlink on one side, the rest of the process on the other, the core in between.
 //!
 //! ```text
-//!  RIB thread ──learned()──► inbox ─┐                     ┌─► netlink.rs  writes in batches, dumps
-//!  node task ──send()──────► inbox ─┼─► thread.rs: Fib ───┤
+//!  RIB thread ──learned()──► inbox ─┐                     ┌─► writer.rs  routes in batches
+//!  node task ──send()──────► inbox ─┼─► thread.rs: Fib ───┼─► reader.rs  dumps, over rtnetlink
 //!  monitor.rs ──kernel's notices────┤                     └─► sink: next-hop reports
 //!  snapshot() ──────────────────────┘
 //! ```
@@ -14,8 +14,9 @@ mod convert;
 mod filter;
 mod inbox;
 mod monitor;
-mod netlink;
+mod reader;
 mod thread;
+mod writer;
 
 #[cfg(test)]
 mod tests;

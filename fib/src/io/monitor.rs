@@ -1,5 +1,9 @@
 //! The kernel's notifications about links and routes. The kernel's own buffer is the queue: it is bounded, and
 //! when it overruns the kernel says so and the core asks for a scan.
+//!
+//! A socket of its own and not rtnetlink's multicast connection. That reads for as long as there is something,
+//! parses every attribute and queues without a bound: a storm of notifications would fill the memory instead of
+//! the kernel's buffer. It also leaves out, with no word to its user, a notification that it cannot parse.
 
 use std::{future::poll_fn, io};
 
@@ -9,7 +13,7 @@ use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket, protocols::NETLINK_ROUTE
 use super::{
     convert::{self, RTM_DELLINK, RTM_DELROUTE, RTM_NEWLINK, RTM_NEWROUTE},
     filter,
-    netlink::widen,
+    writer::widen,
 };
 use crate::FibEvent;
 

@@ -1,13 +1,14 @@
 //! Conversions against octets that Linux 6.18 sent (a raw netlink socket, iproute2 as the author of the
 //! routes), and the inbox's promises. The whole shell is tested against a real kernel in `tests/netns_*.rs`.
 
-use netlink_packet_core::{Emitable, Parseable};
-use netlink_packet_route::route::RouteMessage;
+use netlink_packet_core::{Emitable, NetlinkMessage, Parseable};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage, link::LinkMessage, route::RouteMessage};
 use proptest::prelude::*;
 
 use super::{
     convert::{self, Verb},
     inbox::Inbox,
+    reader::{Answers, Reader, links_of_libc},
 };
 use crate::{FibEvent, LearnedPath, LearnedRoute, LinkState, NextHop, PROTOCOL, Route, RouteKey, RouteKind};
 
@@ -68,6 +69,9 @@ fn what_linux_sends_is_read() {
             ours("fd44:2::/122", RouteKind::Blackhole, &[]),
         ),
     ] {
+        // In a dump as in a notification.
+        let message = RouteMessage::parse(&octets(hex)).unwrap();
+        assert_eq!(convert::route(&message, 254).as_ref(), Some(&route));
         assert_eq!(convert::decode_route(&octets(hex), 254), Some(route));
     }
 }
@@ -88,6 +92,8 @@ fn what_nobody_needs_is_not_read() {
         let mut other = wanted.clone();
         other[at] = value;
         assert_eq!(convert::decode_route(&other, 254), None, "{why}");
+        let message = RouteMessage::parse(&other).unwrap();
+        assert_eq!(convert::route(&message, 254), None, "{why}");
     }
     // In another table by attribute, because its number does not fit the header.
     let mut large = wanted.clone();
@@ -103,14 +109,94 @@ fn a_link_is_read_and_a_bridge_port_is_not() {
         "0000010003000000431001000000000009000300657468300000000008000d00e8030000050010000600000005001100000000\
          00050043000000000008000400dc0500000800320044000000",
     );
+    let read = |link: &[u8]| {
+        let state = convert::decode_link(link);
+        assert_eq!(
+            convert::link(&LinkMessage::parse(link).unwrap()),
+            state,
+            "a dump and a notification differ"
+        );
+        state
+    };
     let up = LinkState { index: 3, name: "eth0".to_owned(), admin_up: true, up: true };
-    assert_eq!(convert::decode_link(&link), Some(up.clone()));
+    assert_eq!(read(&link), Some(up.clone()));
     link[8] = 0x03; // no IFF_RUNNING
-    assert_eq!(convert::decode_link(&link), Some(LinkState { up: false, ..up.clone() }));
+    assert_eq!(read(&link), Some(LinkState { up: false, ..up.clone() }));
     link[8] = 0x42; // IFF_RUNNING without IFF_UP
-    assert_eq!(convert::decode_link(&link), Some(LinkState { up: false, admin_up: false, ..up }));
+    assert_eq!(read(&link), Some(LinkState { up: false, admin_up: false, ..up }));
     link[0] = 7; // AF_BRIDGE
-    assert_eq!(convert::decode_link(&link), None);
+    assert_eq!(read(&link), None);
+}
+
+#[test]
+fn a_request_filters_by_family_and_table_alone() {
+    for (family, table, hex) in [
+        (AddressFamily::Inet, 254, "0200 0000 fe00 0000 00000000"),
+        (AddressFamily::Inet6, 255, "0a00 0000 ff00 0000 00000000"),
+        (AddressFamily::Inet, 5000, "0200 0000 fe00 0000 00000000 0800 0f00 88130000"),
+    ] {
+        let message = convert::route_request(family, table);
+        let mut body = vec![0; message.buffer_len()];
+        message.emit(&mut body);
+        assert_eq!(body, octets(hex), "{table}");
+    }
+}
+
+/// A message of a dump from its type, flags and body in hex.
+fn answer(kind: u16, flags: u16, body: &str) -> NetlinkMessage<RouteNetlinkMessage> {
+    let body = octets(body);
+    let mut message = u32::try_from(16 + body.len()).unwrap().to_ne_bytes().to_vec();
+    message.extend([kind.to_ne_bytes(), flags.to_ne_bytes()].concat());
+    message.extend([0; 8]);
+    message.extend(body);
+    NetlinkMessage::deserialize(&message).unwrap()
+}
+
+/// Feeds a dump of table main: the error or whether it was interrupted, and how many routes it found. `None`
+/// when it has not ended.
+fn fed(dump: Vec<NetlinkMessage<RouteNetlinkMessage>>) -> Option<Result<(bool, usize), Option<i32>>> {
+    let (mut answers, mut found) = (Answers::default(), Vec::new());
+    for answer in dump {
+        let ended = answers.take(answer, &mut found, |message| match message {
+            RouteNetlinkMessage::NewRoute(message) => convert::route(message, 254),
+            _ => None,
+        });
+        match ended {
+            Ok(true) => return Some(Ok((answers.interrupted, found.len()))),
+            Ok(false) => {}
+            Err(error) => return Some(Err(error.raw_os_error())),
+        }
+    }
+    None
+}
+
+#[test]
+fn a_dump_that_broke_off_is_not_taken_for_one_that_ended() {
+    const MULTI: u16 = 2;
+    const INTERRUPTED: u16 = 0x10;
+    let route = |flags| answer(24, MULTI | flags, "021a0000fe6d00060000000008000f00fe000000080001000af40300");
+    let done = |flags, errno| answer(3, MULTI | flags, errno);
+    assert_eq!(fed(vec![route(0), route(0), done(0, "00000000")]), Some(Ok((false, 2))));
+    assert_eq!(fed(vec![done(0, "")]), Some(Ok((false, 0))), "an old kernel's end");
+    assert_eq!(fed(vec![route(0), route(0)]), None);
+    assert_eq!(fed(vec![route(INTERRUPTED), route(0), done(0, "00000000")]), Some(Ok((true, 2))));
+    assert_eq!(fed(vec![route(0), done(INTERRUPTED, "00000000")]), Some(Ok((true, 1))));
+    // ENOENT in the end itself, EINVAL instead of a dump, and a lost answer.
+    assert_eq!(fed(vec![done(0, "feffffff")]), Some(Err(Some(2))));
+    assert_eq!(fed(vec![route(0), answer(2, 0, "eaffffff")]), Some(Err(Some(22))));
+    assert_eq!(fed(vec![route(0), answer(4, 0, "")]), Some(Err(Some(105))));
+    assert_eq!(fed(vec![route(0), answer(1, 0, "")]), Some(Err(None)));
+}
+
+#[test]
+fn libc_and_rtnetlink_agree_on_a_link() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let dump = runtime.block_on(async { Reader::open().unwrap().dump(254).await }).unwrap();
+    // Other links of this machine come and go.
+    let lo = |links: Vec<LinkState>| links.into_iter().find(|link| link.index == 1);
+    let read = lo(dump.links);
+    assert!(read.is_some());
+    assert_eq!(lo(links_of_libc().unwrap()), read);
 }
 
 #[test]

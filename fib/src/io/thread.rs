@@ -11,7 +11,8 @@ use super::{
     FibOptions, ReportSink,
     inbox::{Inbox, Work},
     monitor::Monitor,
-    netlink::{BATCH_MAX, Netlink},
+    reader::Reader,
+    writer::{BATCH_MAX, Writer},
 };
 use crate::{Counters, Fib, FibEffect, FibEvent, FibSnapshot, FibSummary, Outcome, RouteKey};
 
@@ -29,7 +30,7 @@ pub(super) enum Question {
     Summary(oneshot::Sender<FibSummary>),
 }
 
-/// Owns the core, both sockets and the work at hand.
+/// Owns the core, the three sockets and the work at hand.
 pub(super) struct FibThread {
     fib: Fib,
     table: u32,
@@ -37,8 +38,9 @@ pub(super) struct FibThread {
     work: Work,
     questions: mpsc::Receiver<Question>,
     sink: ReportSink,
-    netlink: Netlink,
     monitor: Monitor,
+    writer: Writer,
+    reader: Reader,
     logged: Counters,
 }
 
@@ -64,8 +66,9 @@ impl FibThread {
         let guard = runtime.enter();
         // The monitor before the first dump, or what happens between them is lost.
         let monitor = Monitor::open()?;
-        let netlink = Netlink::open()?;
-        monitor.ignore(netlink.port(), options.config.table);
+        let writer = Writer::open()?;
+        let reader = Reader::open()?;
+        monitor.ignore(writer.port(), options.config.table);
         drop(guard);
         let thread = Self {
             table: options.config.table,
@@ -74,8 +77,9 @@ impl FibThread {
             work: Work::default(),
             questions,
             sink,
-            netlink,
             monitor,
+            writer,
+            reader,
             logged: Counters::default(),
         };
         Ok((thread, runtime))
@@ -94,7 +98,7 @@ impl FibThread {
                 self.feed(event);
             }
             let monitor_is_empty = self.read_monitor();
-            self.carry_out();
+            self.carry_out().await;
             self.log();
             if self.work.len() > 0 || self.work.closed || !monitor_is_empty {
                 while let Ok(question) = self.questions.try_recv() {
@@ -131,14 +135,14 @@ impl FibThread {
     fn feed(&mut self, event: FibEvent) {
         if let FibEvent::Configure(config) = &event {
             self.table = config.table;
-            self.monitor.ignore(self.netlink.port(), self.table);
+            self.monitor.ignore(self.writer.port(), self.table);
         }
         self.fib.handle(event, Instant::now());
     }
 
     /// Carries out effects until there are none: reports at once, writes in batches, a scan in its turn. Hears
     /// the monitor before each batch, because our own writes fill it and because others' change what is right.
-    fn carry_out(&mut self) {
+    async fn carry_out(&mut self) {
         loop {
             let mut batch = Vec::new();
             let mut scan = false;
@@ -158,16 +162,16 @@ impl FibThread {
                 self.write(&batch);
             }
             if scan {
-                self.scan();
+                self.scan().await;
             }
             self.read_monitor();
         }
     }
 
     fn write(&mut self, batch: &[FibEffect]) {
-        let outcomes = self.netlink.write(batch).unwrap_or_else(|error| {
+        let outcomes = self.writer.write(batch).unwrap_or_else(|error| {
             tracing::warn!(%error, routes = batch.len(), "no answer from the kernel; reading its routes again");
-            self.reopen_netlink();
+            self.reopen_writer();
             self.feed(FibEvent::Overrun);
             unknown(batch, &error)
         });
@@ -183,7 +187,7 @@ impl FibThread {
         }
     }
 
-    fn scan(&mut self) {
+    async fn scan(&mut self) {
         // What was notified before the dump is older than the dump. In a storm that does not end, a stale word
         // costs a spurious write that the kernel refuses, and another scan.
         for _ in 0..MONITOR_CHUNKS_BEFORE_SCAN {
@@ -191,7 +195,7 @@ impl FibThread {
                 break;
             }
         }
-        match self.netlink.dump(self.table) {
+        match self.reader.dump(self.table).await {
             Ok(dump) => {
                 self.feed(FibEvent::ScanStarted);
                 for link in dump.links {
@@ -204,7 +208,7 @@ impl FibThread {
             }
             Err(error) => {
                 tracing::warn!(%error, "the kernel's routes cannot be read, trying again");
-                self.reopen_netlink();
+                self.reopen_reader();
                 self.feed(FibEvent::ScanFailed(error.to_string()));
             }
         }
@@ -214,7 +218,7 @@ impl FibThread {
     fn read_monitor(&mut self) -> bool {
         let mut events = Vec::new();
         for _ in 0..MONITOR_CHUNK {
-            let more = self.monitor.read(self.netlink.port(), self.table, &mut events);
+            let more = self.monitor.read(self.writer.port(), self.table, &mut events);
             for event in events.drain(..) {
                 self.feed(event);
             }
@@ -233,20 +237,27 @@ impl FibThread {
     }
 
     /// A socket with an answer outstanding is in an unknown state; a new one is not.
-    fn reopen_netlink(&mut self) {
-        match Netlink::open() {
-            Ok(netlink) => {
-                self.monitor.ignore(netlink.port(), self.table);
-                self.netlink = netlink;
+    fn reopen_writer(&mut self) {
+        match Writer::open() {
+            Ok(writer) => {
+                self.monitor.ignore(writer.port(), self.table);
+                self.writer = writer;
             }
-            Err(error) => tracing::error!(%error, "no new netlink socket, keeping the old one"),
+            Err(error) => tracing::error!(%error, "no new writing socket, keeping the old one"),
+        }
+    }
+
+    fn reopen_reader(&mut self) {
+        match Reader::open() {
+            Ok(reader) => self.reader = reader,
+            Err(error) => tracing::error!(%error, "no new reading socket, keeping the old one"),
         }
     }
 
     fn reopen_monitor(&mut self) {
         match Monitor::open() {
             Ok(monitor) => {
-                monitor.ignore(self.netlink.port(), self.table);
+                monitor.ignore(self.writer.port(), self.table);
                 self.monitor = monitor;
             }
             Err(error) => tracing::error!(%error, "no new listening socket, keeping the old one"),

@@ -1,13 +1,13 @@
-//! Requests to the kernel: dumps, and the bulk writer of routes. Blocking, on the FIB's own thread: the
-//! kernel has answered by the time `send` returns, so there is nothing to wait for but its lock.
+//! The bulk writer of routes. Blocking, on the FIB's own thread: the kernel has answered by the time `send`
+//! returns, so there is nothing to wait for but its lock.
 //!
-//! Not rtnetlink's connection: that sends one request per poll and queues answers without a bound.
+//! A socket of its own and not rtnetlink's connection, which sends one request per poll and wants an answer to
+//! each: here a batch is one `send`, and only its last message asks for an answer when all went well.
 
 use std::{io, time::Duration};
 
 use netlink_packet_core::{
-    Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
-    NetlinkBuffer,
+    Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkBuffer,
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::sys::{
@@ -15,41 +15,27 @@ use nix::sys::{
     time::TimeVal,
 };
 
-use super::convert::{
-    self, AF_INET, AF_INET6, RTM_DELROUTE, RTM_GETLINK, RTM_GETROUTE, RTM_NEWLINK, RTM_NEWROUTE, Verb,
-};
-use crate::{
-    FibEffect, LinkState, Outcome, Route, RouteKey,
-    ownership::{TABLE_LOCAL, TABLE_MAIN},
-};
+use super::convert::{self, RTM_DELROUTE, RTM_NEWROUTE, Verb};
+use crate::{FibEffect, Outcome, Route, RouteKey};
 
 /// Most messages in one `send`: beyond this the gain is nil (CRATES: 128 to 512 measure alike) and the time
 /// away from the monitor grows.
 pub(super) const BATCH_MAX: usize = 256;
-/// Octets to receive with: dumps come in pieces of at most 32 KiB.
+/// Octets to receive with; an answer takes a datagram of its own.
 const RECEIVE_LEN: usize = 64 * 1024;
 /// For answers to a batch of failures with their text.
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 /// Longest wait for an answer; only a kernel in trouble takes it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A dump that the kernel says was changed under way is repeated this often, then taken as it is: the monitor
-/// has what changed.
-const DUMP_ATTEMPTS: u32 = 3;
 
 const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const RTA_TABLE: u16 = 15;
-const IFLA_EXT_MASK: u16 = 29;
-const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 
 const ENOENT: i32 = 2;
 const ESRCH: i32 = 3;
 const EEXIST: i32 = 17;
-const EOPNOTSUPP: i32 = 95;
-const EAFNOSUPPORT: i32 = 97;
 
-/// A request socket in the namespace of the thread that opened it.
-pub(super) struct Netlink {
+/// A writing socket in the namespace of the thread that opened it.
+pub(super) struct Writer {
     socket: Socket,
     port: u32,
     sequence: u32,
@@ -57,19 +43,11 @@ pub(super) struct Netlink {
     incoming: Vec<u8>,
 }
 
-/// Everything that a scan reads.
-pub(super) struct Dump {
-    pub(super) links: Vec<LinkState>,
-    pub(super) routes: Vec<Route>,
-}
-
-impl Netlink {
+impl Writer {
     pub(super) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.set_ext_ack(true)?;
         socket.set_cap_ack(true)?;
-        // Filters in a dump request are honoured, not ignored (Linux 4.20).
-        socket.set_netlink_get_strict_chk(true)?;
         widen(&socket, RECEIVE_BUFFER);
         let timeout = TimeVal::new(ANSWER_TIMEOUT.as_secs().cast_signed(), 0);
         setsockopt(&socket, sockopt::ReceiveTimeout, &timeout)?;
@@ -124,99 +102,18 @@ impl Netlink {
         Ok(asked)
     }
 
-    /// Reads every link, and every route of the tables main, local and ours.
-    pub(super) fn dump(&mut self, our_table: u32) -> io::Result<Dump> {
-        let mut links = Vec::new();
-        self.dump_all(RTM_GETLINK, &link_request(), |message| {
-            if message.message_type() == RTM_NEWLINK {
-                links.extend(convert::decode_link(message.payload()));
-            }
-        })?;
-        let mut tables = vec![TABLE_LOCAL, TABLE_MAIN];
-        if !tables.contains(&our_table) {
-            tables.push(our_table);
-        }
-        let mut routes: Vec<Route> = Vec::new();
-        for table in tables {
-            for family in [AF_INET, AF_INET6] {
-                let before = routes.len();
-                let done = self.dump_all(RTM_GETROUTE, &route_request(family, table), |message| {
-                    if message.message_type() == RTM_NEWROUTE {
-                        routes.extend(convert::decode_route(message.payload(), our_table));
-                    }
-                });
-                match done {
-                    // A table that nobody has used does not exist; a kernel may be without IPv6.
-                    Err(e) if matches!(e.raw_os_error(), Some(ENOENT | EOPNOTSUPP | EAFNOSUPPORT)) => {
-                        routes.truncate(before);
-                    }
-                    done => done?,
-                }
-            }
-        }
-        // What the kernel holds in several tables at once (local and main share one trie until the first
-        // rule) is filtered by it; what an interrupted dump gave twice is not.
-        Ok(Dump { links, routes })
-    }
-
-    /// One dump, repeated if it was changed under way. What is told twice does no harm.
-    fn dump_all(
-        &mut self,
-        kind: u16,
-        body: &[u8],
-        mut each: impl FnMut(&NetlinkBuffer<&[u8]>),
-    ) -> io::Result<()> {
-        for _ in 0..DUMP_ATTEMPTS {
-            self.outgoing.clear();
-            self.push_octets(kind, NLM_F_REQUEST | NLM_F_DUMP, body);
-            self.send()?;
-            if self.dump_once(&mut each)? {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// True unless interrupted.
-    fn dump_once(&mut self, each: &mut impl FnMut(&NetlinkBuffer<&[u8]>)) -> io::Result<bool> {
-        let mut consistent = true;
-        loop {
-            self.receive()?;
-            for message in convert::messages(&self.incoming) {
-                if message.sequence_number() != self.sequence {
-                    continue;
-                }
-                consistent &= message.flags() & NLM_F_DUMP_INTR == 0;
-                match message.message_type() {
-                    NLMSG_ERROR | NLMSG_DONE => {
-                        // Both begin with an errno.
-                        return match convert::decode_error(message.payload()) {
-                            Some((0, _)) | None => Ok(consistent),
-                            Some((errno, _)) => Err(io::Error::from_raw_os_error(errno)),
-                        };
-                    }
-                    _ => each(&message),
-                }
-            }
-        }
-    }
-
     fn push(&mut self, kind: u16, flags: u16, body: &impl Emitable) {
         let mut octets = vec![0; body.buffer_len()];
         body.emit(&mut octets);
-        self.push_octets(kind, flags, &octets);
-    }
-
-    fn push_octets(&mut self, kind: u16, flags: u16, body: &[u8]) {
         self.sequence = self.sequence.wrapping_add(1);
-        let length = u32::try_from(16 + body.len()).unwrap_or(u32::MAX);
+        let length = u32::try_from(16 + octets.len()).unwrap_or(u32::MAX);
         // struct nlmsghdr: length, type, flags, sequence, port (0: the kernel fills it in)
         self.outgoing.extend_from_slice(&length.to_ne_bytes());
         self.outgoing.extend_from_slice(&kind.to_ne_bytes());
         self.outgoing.extend_from_slice(&flags.to_ne_bytes());
         self.outgoing.extend_from_slice(&self.sequence.to_ne_bytes());
         self.outgoing.extend_from_slice(&0u32.to_ne_bytes());
-        self.outgoing.extend_from_slice(body);
+        self.outgoing.extend_from_slice(&octets);
         self.outgoing.resize(self.outgoing.len().next_multiple_of(4), 0);
     }
 
@@ -270,25 +167,4 @@ fn decode_outcome(message: &NetlinkBuffer<&[u8]>) -> Outcome {
         Some((errno, message)) => Outcome::Failed { errno, message },
         None => Outcome::Failed { errno: 0, message: "an answer that cannot be read".to_owned() },
     }
-}
-
-/// struct ifinfomsg of zeros, and no statistics please.
-fn link_request() -> Vec<u8> {
-    let mut body = vec![0; 16];
-    push_u32(&mut body, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-    body
-}
-
-/// struct rtmsg for a family, and the one table.
-fn route_request(family: u8, table: u32) -> Vec<u8> {
-    let mut body = vec![family];
-    body.resize(12, 0);
-    push_u32(&mut body, RTA_TABLE, table);
-    body
-}
-
-fn push_u32(body: &mut Vec<u8>, kind: u16, value: u32) {
-    body.extend_from_slice(&8u16.to_ne_bytes());
-    body.extend_from_slice(&kind.to_ne_bytes());
-    body.extend_from_slice(&value.to_ne_bytes());
 }
