@@ -46,9 +46,9 @@ const ENOBUFS: i32 = 105;
 
 /// A connection in the namespace of the thread that opened it. After an error its state is unknown.
 ///
-/// Nothing is spawned: the connection runs while a dump waits for it, and not in between. It reads up to 128
-/// datagrams (tokio's budget) before the answers are taken from its queue, which bounds that to some 4 MB of
-/// the kernel's octets.
+/// Nothing is spawned: the connection runs while a dump waits for it, and not in between. It queues up to 128
+/// datagrams (tokio's budget) before it gives way to whoever takes the answers, so its queue is bounded whatever
+/// the size of the tables: 4 MB of the kernel's octets, some 33 MB when parsed.
 pub(super) struct Reader {
     connection: Connection<RouteNetlinkMessage>,
     handle: Handle,
