@@ -42,6 +42,9 @@ use agent::Agent;
 use control::ControlSocket;
 use effects::{NextHopReports, ToFib};
 
+/// INFO, without netlink-proto's word at ERROR, with a hex dump, on every message of a kernel newer than itself;
+/// fib notices on its own what that costs it.
+const DEFAULT_FILTER: &str = "info,netlink_proto=off";
 /// How long the first reading of the kernel's routes may take before the daemon goes on without it.
 const FIRST_SCAN_MAX: Duration = Duration::from_secs(30);
 
@@ -92,7 +95,7 @@ pub fn settings_or_exit(path: Option<&Path>) -> Result<Settings, ExitCode> {
 
 fn start_logging(format: LogFormat) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
