@@ -11,7 +11,10 @@ pub(super) fn status(status: &StatusDocument, _wide: bool) -> String {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let sync = match (status.in_sync, status.bgp_in_sync) {
         (false, _) => format!("waiting for {}", status.waiting_for.join(", ")),
-        (true, false) => "in sync; peers are still sending: what a former run left stays until they have".to_owned(),
+        (true, false) => {
+            "in sync; what a former run left stays until every peer has sent and every manifest is read"
+                .to_owned()
+        }
         (true, true) => "in sync".to_owned(),
     };
     let fib = if status.fib.enabled {
