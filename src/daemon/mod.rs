@@ -13,6 +13,7 @@ mod control;
 mod effects;
 mod metrics;
 pub mod protocol;
+mod sole_writer;
 
 use std::io::Write;
 use std::path::Path;
@@ -40,6 +41,7 @@ use crate::node::translate::FibSettings;
 use agent::Agent;
 use control::ControlSocket;
 use effects::{NextHopReports, ToFib};
+use sole_writer::SoleWriter;
 
 /// How long the first reading of the kernel's routes may take before the daemon goes on without it.
 const FIRST_SCAN_MAX: Duration = Duration::from_secs(30);
@@ -103,6 +105,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let sole_writer = settings.fib_enabled.then(SoleWriter::claim).transpose()?;
     let socket = ControlSocket::bind(&settings.socket).await.context("the control socket")?;
     tracing::info!(node = settings.node_name, version = crate::VERSION, "starting");
 
@@ -190,6 +193,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     forward.abort();
     drop((agent, node));
     drop(fib_thread);
+    drop(sole_writer);
     Ok(())
 }
 
