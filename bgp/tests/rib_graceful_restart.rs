@@ -222,6 +222,25 @@ fn without_neighbors_we_are_in_sync_at_once() {
     assert!(world.in_sync);
 }
 
+/// A former run had routes from somebody. The manifest that names them may come a moment after the one that
+/// names us, and the kernel's routes must not go in between.
+#[test]
+fn after_a_restart_nobody_is_waited_for_as_well() {
+    let mut world = restarting();
+    world.event(RibEvent::Neighbors(Vec::new()));
+    assert!(!world.in_sync);
+    world.event(RibEvent::Neighbors(vec![peer_id(1)]));
+    let one = world.up(with_restart(ebgp(1)));
+    world.update(one, end_of_rib(V4));
+    world.update(one, end_of_rib(V6));
+    assert!(world.in_sync);
+
+    let mut lonely = restarting();
+    lonely.event(RibEvent::Neighbors(Vec::new()));
+    lonely.pass(DEFERRAL_MAX_SECS);
+    assert!(lonely.in_sync, "there really is nobody");
+}
+
 #[test]
 fn in_sync_waits_for_every_end_of_rib_of_every_family() {
     let mut world = restarting();

@@ -159,3 +159,20 @@ fn peers_are_counted_in_every_state() {
     world.down(one, None);
     assert_eq!(world.rib.peers()[0].state, PeerState::Down);
 }
+
+/// RFC 4271 §6.3: what is semantically incorrect is ignored, the rest of the message counts.
+#[test]
+fn prefixes_that_are_no_unicast_destination_are_ignored() {
+    let mut world = World::new();
+    let from = world.up(ebgp(1));
+    let bogus = ["127.0.0.0/8", "127.0.0.1/32", "224.0.0.0/4", "239.1.2.0/24", "0.0.0.0/8", "0.0.0.0/32"];
+    let good = ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "10.1.0.0/16", "169.254.1.0/24", "240.0.0.0/8"];
+    world.update(from, reach(&via("10.0.0.1", &[65001]), &[bogus, good].concat()));
+    let bogus6 = ["ff00::/8", "ff02::1/128", "fe80::/10", "fe80::1/128", "::1/128", "::/128"];
+    let good6 = ["::/0", "2000::/3", "fd00::/8", "64:ff9b::/96"];
+    let both = [bogus6.as_slice(), &good6].concat();
+    world.update(from, reach(&via("2001:db8::1", &[65001]), &both));
+    let mut expected: Vec<_> = good.iter().chain(&good6).map(|text| net(text)).collect();
+    expected.sort_unstable();
+    assert_eq!(world.loc.keys().copied().collect::<Vec<_>>(), expected);
+}

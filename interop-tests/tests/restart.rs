@@ -165,3 +165,44 @@ fn what_went_away_while_it_was_dead_is_removed() -> Result<()> {
     ensure!(foreign.contains(uplink::ROUTER[0]), "the static route is gone");
     Ok(())
 }
+
+/// Manifests are edited while the daemon is down, and are not all there when it comes up: files are copied one
+/// after the other, and one of them has a typing error. What the former run learned must stay until it is known
+/// whether it still holds.
+#[test]
+fn a_restart_with_incomplete_manifests_leaves_the_routes_of_the_former_run() -> Result<()> {
+    if !can_run("a_restart_with_incomplete_manifests_leaves_the_routes_of_the_former_run") {
+        return Ok(());
+    }
+    let lab = uplink::build()?;
+    let _bird = Bird::start(lab.host("router")?, uplink::bird())?;
+    let mut manx = Manx::launch(lab.host("node1")?, &uplink::manifests())?;
+    let node = lab.host("node1")?;
+    let is_learned = || -> Result<()> {
+        for (index, family) in Family::ALL.into_iter().enumerate() {
+            ensure!(kernel::learned(node, family)?.contains(&net(uplink::ANNOUNCED[index])), "{family:?}");
+        }
+        Ok(())
+    };
+    lab.wait_until("the routes are there", secs(15), is_learned)?;
+
+    let peers: Vec<_> =
+        uplink::manifests().into_iter().filter(|one| one.file_name().starts_with("bgppeer")).collect();
+    manx.kill()?;
+    manx.write_manifest(&peers[0].file_name(), "spec: [")?;
+    manx.remove_manifest(&peers[1].file_name())?;
+    manx.start()?;
+    lab.holds_for("one refused, one missing: the routes stay", secs(2), is_learned)?;
+    manx.kill()?;
+    manx.remove_manifest(&peers[0].file_name())?;
+    manx.start()?;
+    lab.holds_for("no peer at all: the routes stay", secs(2), is_learned)?;
+    manx.apply_all(&peers)?;
+    lab.wait_until("all is as before", secs(15), || {
+        for address in uplink::routers() {
+            manx.ensure_established(address)?;
+        }
+        manx.ensure_in_sync()
+    })?;
+    is_learned()
+}

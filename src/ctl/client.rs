@@ -27,6 +27,12 @@ pub(super) enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Somebody may, but not to us.
+    #[error("{} may be opened by root and its group only: use sudo, or become a member of the group", socket.display())]
+    Forbidden {
+        /// The socket.
+        socket: PathBuf,
+    },
     /// The connection broke or timed out.
     #[error("the agent at {} stopped answering: {reason}", socket.display())]
     Broken {
@@ -45,9 +51,10 @@ pub(super) enum Error {
 /// # Errors
 /// The agent cannot be reached, breaks off, or refuses.
 pub(super) async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, Error> {
-    let stream = UnixStream::connect(socket)
-        .await
-        .map_err(|source| Error::Unreachable { socket: socket.to_owned(), source })?;
+    let stream = UnixStream::connect(socket).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::PermissionDenied => Error::Forbidden { socket: socket.to_owned() },
+        _ => Error::Unreachable { socket: socket.to_owned(), source },
+    })?;
     let broken = |reason: String| Error::Broken { socket: socket.to_owned(), reason };
     let answer = tokio::time::timeout(TIMEOUT, exchange(stream, path))
         .await

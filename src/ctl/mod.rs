@@ -84,8 +84,12 @@ fn ask<T: DeserializeOwned + Serialize>(
             OutputFormat::Table => print(&render(&document, false)),
             OutputFormat::Wide => print(&render(&document, true)),
         },
-        Err(error @ client::Error::Unreachable { .. }) => fail(EXIT_UNREACHABLE, &error.to_string()),
-        Err(error) => fail(EXIT_REFUSED, &error.to_string()),
+        Err(error @ (client::Error::Unreachable { .. } | client::Error::Forbidden { .. })) => {
+            fail(EXIT_UNREACHABLE, &error.to_string())
+        }
+        Err(error @ (client::Error::Broken { .. } | client::Error::Refused(_))) => {
+            fail(EXIT_REFUSED, &error.to_string())
+        }
     }
 }
 
@@ -95,10 +99,15 @@ pub fn overview(status: &StatusDocument, peers: &PeersDocument) -> String {
     format!("{}\n{}", show::status(status, false), show::peers(peers, false, false))
 }
 
-/// Writes to stdout; a reader that has gone away (`manx routes | head`) is no error.
+/// Writes to stdout; a reader that has gone away (`manx routes | head`) is no error, a full disk is.
 fn print(text: &str) -> ExitCode {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            fail(EXIT_REFUSED, &format!("cannot write the answer: {error}"))
+        }
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
 }
 
 fn fail(code: u8, message: &str) -> ExitCode {

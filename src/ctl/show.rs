@@ -12,7 +12,8 @@ pub(super) fn status(status: &StatusDocument, _wide: bool) -> String {
     let sync = match (status.in_sync, status.bgp_in_sync) {
         (false, _) => format!("waiting for {}", status.waiting_for.join(", ")),
         (true, false) => {
-            "in sync; peers are still sending: what a former run left stays until they have".to_owned()
+            "in sync; what a former run left stays until every peer has sent and every manifest is read"
+                .to_owned()
         }
         (true, true) => "in sync".to_owned(),
     };

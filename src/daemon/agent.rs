@@ -98,13 +98,17 @@ impl Agent {
         advertised: Option<&str>,
     ) -> Result<RoutesDocument, Refusal> {
         let selection = prefix.map(parse_selection).transpose()?;
-        match (received, advertised) {
+        let document = match (received, advertised) {
             (Some(_), Some(_)) => {
                 Err(Refusal::bad_request("ask for received or for advertised routes, not for both"))
             }
             (Some(peer), None) => self.received(self.peer_id(peer).await?, selection).await,
             (None, Some(peer)) => self.advertised(self.peer_id(peer).await?, selection).await,
             (None, None) => self.table(selection).await,
+        }?;
+        match prefix {
+            Some(prefix) if document.routes.is_empty() => Err(Refusal::not_found(no_route(prefix))),
+            Some(_) | None => Ok(document),
         }
     }
 
@@ -200,6 +204,15 @@ fn parse_selection(text: &str) -> Result<RouteSelection, Refusal> {
     text.parse::<IpNet>().map(|prefix| RouteSelection::Exact(prefix.trunc())).map_err(|_| {
         Refusal::bad_request(format!("'{text}' is no address and no prefix: write 10.0.0.1 or 10.0.0.0/24"))
     })
+}
+
+fn no_route(asked: &str) -> String {
+    match asked.split_once('/') {
+        Some((address, _)) => {
+            format!("no route for exactly {asked}: `manx routes {address}` asks for the one that covers it")
+        }
+        None => format!("no route covers {asked}"),
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod control;
 mod effects;
 mod metrics;
 pub mod protocol;
+mod sole_writer;
 
 use std::io::Write;
 use std::path::Path;
@@ -41,6 +42,7 @@ use crate::node::translate::FibSettings;
 use agent::Agent;
 use control::ControlSocket;
 use effects::{NextHopReports, ToFib};
+use sole_writer::SoleWriter;
 
 /// INFO, without netlink-proto's word at ERROR, with a hex dump, on every message of a kernel newer than itself;
 /// fib notices on its own what that costs it.
@@ -104,7 +106,8 @@ fn start_logging(format: LogFormat) {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
-    // Before anything else: a second daemon on this socket must not get as far as the kernel or the peers.
+    // Before anything else: a second daemon must not get as far as the kernel or the peers. Held until the end.
+    let _sole_writer = settings.fib_enabled.then(SoleWriter::claim).transpose()?;
     let socket = ControlSocket::bind(&settings.socket).await.context("the control socket")?;
     let signals = Signals::new()?;
     tracing::info!(node = settings.node_name, version = crate::VERSION, "starting");

@@ -77,6 +77,7 @@ pub fn desired(
     let bgp = DesiredBgp {
         listen: listen(&speaker),
         neighbors,
+        neighbors_are_partial: resources.is_partial(),
         rib: RibConfig {
             router_id: RouterId(speaker.router_id),
             multipath_max: speaker.multipath_max,

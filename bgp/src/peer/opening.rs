@@ -72,6 +72,10 @@ impl Peer {
     /// The ConnectRetryTimer expired in Connect (the dial hangs) or in Active (it is time). While the
     /// neighbor's own connection is up there is nothing to dial for.
     pub(super) fn retry_connect(&mut self, now: Instant) {
+        if self.standing == Standing::Connect && self.connections.is_empty() {
+            let reason = format!("no answer within {} s", self.config.connect_retry_secs.max(1));
+            self.history.last_error = Some((now, DownReason::ConnectFailed(reason)));
+        }
         if self.connections.is_empty() && !self.config.passive {
             self.dial(now);
         } else {

@@ -17,6 +17,26 @@ use super::session::{Lost, PeerEntry};
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, Nlri, PeerId};
 
+/// RFC 4271 §6.3: a prefix that makes no sense as a unicast destination beyond this host is ignored, and the
+/// rest of the message is not. What contains such prefixes, the default route first, is none of them. Nor is
+/// 169.254.0.0/16: clouds put services there.
+fn is_sensible(prefix: &IpNet) -> bool {
+    match prefix {
+        IpNet::V4(net) => {
+            let first = net.network();
+            // 0.0.0.0/8: "this network" (RFC 1122 §3.2.1.3).
+            let is_this_network = first.octets().first() == Some(&0) && net.prefix_len() >= 8;
+            !(first.is_multicast() || first.is_loopback() || is_this_network)
+        }
+        IpNet::V6(net) => {
+            let first = net.network();
+            let is_host_of_nobody =
+                first.is_loopback() || (first.is_unspecified() && net.prefix_len() == 128);
+            !(first.is_multicast() || first.is_unicast_link_local() || is_host_of_nobody)
+        }
+    }
+}
+
 impl Rib {
     pub(super) fn handle_configure(&mut self, config: RibConfig) {
         let old = self.config.replace(config);
@@ -119,7 +139,8 @@ impl Rib {
         let attributes = self.shared.attributes.intern(attributes);
         let announcement = Announcement { source, attributes, epoch, refusal };
         with_table!(self, family, table => {
-            let prefixes = nlri.iter().filter_map(|nlri| Some((Prefix::from_net(nlri.prefix)?, nlri.path_id)));
+            let sensible = nlri.iter().filter(|nlri| is_sensible(&nlri.prefix));
+            let prefixes = sensible.filter_map(|nlri| Some((Prefix::from_net(nlri.prefix)?, nlri.path_id)));
             table.announce(&mut self.shared, announcement, prefixes);
         });
         self.shared.attributes.release(attributes);

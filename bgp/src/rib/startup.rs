@@ -32,11 +32,19 @@ impl Startup {
     }
 
     /// True once in a life: when every neighbor has been heard and every next hop has been looked up, or time
-    /// is up. A path whose next hop is still pending would otherwise be missing from the picture.
-    pub(super) fn poll_over(&mut self, peers: &mut Peers, pending_next_hops: usize, now: Instant) -> bool {
+    /// is up. A path whose next hop is still pending would otherwise be missing from the picture. After a restart
+    /// nobody is no answer: a former run had routes from somebody, whose configuration may be about to arrive.
+    pub(super) fn poll_over(
+        &mut self,
+        peers: &mut Peers,
+        pending_next_hops: usize,
+        restarting: bool,
+        now: Instant,
+    ) -> bool {
         let Some(neighbors) = self.neighbors.as_ref().filter(|_| !self.is_over) else { return false };
         let is_late = self.deadline.is_some_and(|deadline| deadline <= now);
-        let is_complete = peers.all_heard(neighbors, now) && pending_next_hops == 0;
+        let is_unlikely = restarting && neighbors.is_empty();
+        let is_complete = !is_unlikely && peers.all_heard(neighbors, now) && pending_next_hops == 0;
         self.is_over = is_late || is_complete;
         self.is_over
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::Rib;
 use super::adj_in::Shared;
 use super::adj_out::Group;
-use super::event::{ExportAction, ExportPolicy, RibEffect};
+use super::event::{ExportAction, ExportPolicy, RibConfig, RibEffect};
 use super::family::{Family, Prefix};
 use super::member::Member;
 use super::pack::{Buckets, transmit};
@@ -135,10 +135,11 @@ impl Rib {
             }
         }
         self.shared.peers.free_removed();
-        let is_configured = self.config.is_some();
-        let pending = self.shared.next_hops.pending();
-        if is_configured && self.startup.poll_over(&mut self.shared.peers, pending, self.shared.now) {
-            self.effects.push_back(RibEffect::InSync);
+        if let Some(RibConfig { restarting, .. }) = self.config {
+            let pending = self.shared.next_hops.pending();
+            if self.startup.poll_over(&mut self.shared.peers, pending, restarting, self.shared.now) {
+                self.effects.push_back(RibEffect::InSync);
+            }
         }
         self.end_of_rib();
         !self.effects.is_empty()

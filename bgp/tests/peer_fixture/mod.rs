@@ -87,6 +87,7 @@ impl Node {
         let desired = Desired {
             listen: vec![SocketAddr::new(address, 0)],
             neighbors: Vec::new(),
+            neighbors_are_partial: false,
             rib: RibConfig {
                 router_id: RouterId(router_id(address)),
                 multipath_max: 1,

@@ -66,8 +66,10 @@ impl Catalog {
     #[must_use]
     pub fn resolve(&self) -> Resources {
         let mut problems: Vec<Problem> = self.notices.values().cloned().collect();
+        let mut is_partial = !self.notices.is_empty();
         for (name, file) in &self.files {
             problems.extend(file.problems.iter().cloned());
+            is_partial |= !file.was_good;
             if file.was_good && !file.problems.is_empty() {
                 let message = "the version of this file that was read before stays in force";
                 problems.push(Problem::warning(Location::file(name), "", message));
@@ -75,7 +77,8 @@ impl Catalog {
         }
         // Files in the order of their names: of two objects with one name the first file's wins.
         let objects = self.files.values().flat_map(|file| &file.objects);
-        Resources::new(objects, problems)
+        let resources = Resources::new(objects, problems);
+        if is_partial { resources.partial() } else { resources }
     }
 }
 

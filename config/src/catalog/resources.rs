@@ -26,6 +26,7 @@ pub struct Resources {
     /// Claims to blocks.
     pub block_affinities: BTreeMap<String, Located<BlockAffinity>>,
     problems: Vec<Problem>,
+    is_partial: bool,
 }
 
 impl Resources {
@@ -49,6 +50,17 @@ impl Resources {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Whether something that was written down could not be read: a file of which no version was ever good, or
+    /// the place itself. What is missing here may then be there, so nothing may be taken for withdrawn.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
+    pub(super) fn partial(self) -> Self {
+        Self { is_partial: true, ..self }
     }
 
     /// Settings of the whole cluster.

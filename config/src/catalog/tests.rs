@@ -41,6 +41,7 @@ fn a_file_that_became_bad_keeps_its_last_good_version() {
     catalog.apply_file("a", parse_manifest("a", &node("n1", "10.0.0.x")));
     let resources = catalog.resolve();
     assert_eq!(resources.nodes.len(), 1);
+    assert!(!resources.is_partial());
     assert_eq!(
         problems(&resources),
         [
@@ -59,7 +60,9 @@ fn a_file_that_was_never_good_counts_for_nothing() {
     let resources = catalog.resolve();
     assert_eq!(resources.nodes.len(), 1);
     assert_eq!(problems(&resources).len(), 1);
+    assert!(resources.is_partial(), "nobody knows what it should have said");
     catalog.remove_file("a");
+    assert!(!catalog.resolve().is_partial());
     assert!(catalog.resolve().problems().is_empty());
     catalog.remove_file("b");
     assert!(catalog.resolve().nodes.is_empty());

@@ -38,6 +38,9 @@ pub struct Desired {
     pub listen: Vec<SocketAddr>,
     /// The neighbors. Of several with one address the first counts.
     pub neighbors: Vec<NeighborConfig>,
+    /// These may not be all: others are configured in what cannot be read. Until it is false for the first time
+    /// the RIB does not know whom to wait for, and nothing of a former run is swept, here or at a helper.
+    pub neighbors_are_partial: bool,
     /// What all neighbors share.
     pub rib: RibConfig,
     /// Our own routes.
@@ -87,7 +90,7 @@ impl Speaker {
     /// Makes `desired` the case. Neighbors that did not change are not touched, and what is equal to the
     /// last call costs nothing. Returns when every removed neighbor has been told and its sockets are closed.
     pub async fn apply(&mut self, desired: Desired) {
-        let Desired { listen, neighbors, rib, originate } = desired;
+        let Desired { listen, neighbors, neighbors_are_partial, rib, originate } = desired;
         self.apply_routes(rib, originate).await;
         let current = self.neighbors.values().map(|neighbor| &neighbor.config);
         let plan = Plan::between(current, neighbors);
@@ -95,7 +98,7 @@ impl Speaker {
             let NeighborConfig { name, address, .. } = duplicate;
             warn!(neighbor = %name, %address, "ignored: another neighbor has this address");
         }
-        self.apply_neighbors(plan).await;
+        self.apply_neighbors(plan, neighbors_are_partial).await;
         self.apply_listeners(&listen).await;
     }
 
@@ -149,7 +152,7 @@ impl Speaker {
     }
 
     /// The RIB knows a neighbor before its session comes up and until after its session is down.
-    async fn apply_neighbors(&mut self, plan: Plan) {
+    async fn apply_neighbors(&mut self, plan: Plan, are_partial: bool) {
         let Plan { start, stop, live, reset, duplicates: _ } = plan;
         let removed = stop.iter().filter_map(|address| self.neighbors.remove(address)).collect::<Vec<_>>();
         self.publish_directory();
@@ -157,8 +160,9 @@ impl Speaker {
 
         let started = start.into_iter().map(|config| (self.slots.take(), config)).collect::<Vec<_>>();
         // The first time in any case: the RIB waits until it knows whom to wait for, be it nobody.
-        if !self.neighbors_told || !started.is_empty() {
-            self.neighbors_told = true;
+        let is_first = !self.neighbors_told && !are_partial;
+        self.neighbors_told |= is_first;
+        if is_first || (self.neighbors_told && !started.is_empty()) {
             let ids = self.neighbors.values().map(|neighbor| neighbor.id);
             let ids = ids.chain(ends.iter().map(|end| end.id)).chain(started.iter().map(|(id, _)| *id));
             self.rib.send(RibEvent::Neighbors(ids.collect())).await;
@@ -182,8 +186,10 @@ impl Speaker {
             end.joined().await;
             self.slots.give_back(id);
         }
-        let ids = self.neighbors.values().map(|neighbor| neighbor.id).collect();
-        self.rib.send(RibEvent::Neighbors(ids)).await;
+        if self.neighbors_told {
+            let ids = self.neighbors.values().map(|neighbor| neighbor.id).collect();
+            self.rib.send(RibEvent::Neighbors(ids)).await;
+        }
     }
 
     fn start(&mut self, id: PeerId, config: NeighborConfig) {

@@ -30,6 +30,7 @@ fn a_dial_that_hangs_is_superseded() {
     let mut peer = peer_in(State::Connect, Role::Outgoing, config(1, 2), now);
     assert_eq!(wake(&mut peer, &mut now), "dial");
     assert_eq!(peer.state(), State::Connect);
+    assert_eq!(peer.snapshot(now).last_error.unwrap(), "cannot connect: no answer within 5 s");
 }
 
 #[test]
