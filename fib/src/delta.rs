@@ -57,7 +57,7 @@ pub(crate) enum Operation {
     Remove(Held),
 }
 
-/// What may be taken away yet (DESIGN law 3: nothing is deleted before in-sync and a full scan).
+/// What may be taken away yet (ARCHITECTURE.md, law 3: nothing is deleted before in-sync and a full scan).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gates {
     /// BGP's picture is complete.

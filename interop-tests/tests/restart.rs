@@ -1,4 +1,4 @@
-//! The daemon may die and come back; packets must not notice (DESIGN §2.2, invariants 4 and 5). BIRD is a
+//! The daemon may die and come back; packets must not notice (ARCHITECTURE.md, invariants 4 and 5). BIRD is a
 //! graceful restart helper by default; GoBGP's helper is enabled per neighbor and family by the harness.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

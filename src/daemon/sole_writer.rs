@@ -1,4 +1,4 @@
-//! One daemon per network namespace writes kernel routes (DESIGN §2.2, invariant 3): two would each remove the
+//! One daemon per network namespace writes kernel routes (ARCHITECTURE.md, invariant 3): two would each remove the
 //! other's as leftovers of a former run, however different their sockets and manifests are.
 
 use std::fs::{File, TryLockError};

@@ -222,7 +222,7 @@ impl Manx {
         self.ask(&["status"])
     }
 
-    /// Fails until manx has the whole picture. Before, it deletes nothing (DESIGN §2.1, law 3), so a test
+    /// Fails until manx has the whole picture. Before, it deletes nothing (ARCHITECTURE.md, law 3), so a test
     /// that wants to see routes go must wait for this first.
     ///
     /// # Errors
