@@ -11,7 +11,9 @@ pub(super) fn status(status: &StatusDocument, _wide: bool) -> String {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let sync = match (status.in_sync, status.bgp_in_sync) {
         (false, _) => format!("waiting for {}", status.waiting_for.join(", ")),
-        (true, false) => "in sync; peers are still sending: what a former run left stays until they have".to_owned(),
+        (true, false) => {
+            "in sync; peers are still sending: what a former run left stays until they have".to_owned()
+        }
         (true, true) => "in sync".to_owned(),
     };
     let fib = if status.fib.enabled {
@@ -118,6 +120,7 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("capabilities", peer.capabilities.join(", ")),
         ("restart time", seconds(peer.restart_time_secs)),
         ("reflector client", if peer.reflector_client { "yes" } else { "no" }.to_owned()),
+        ("password", if peer.password { "TCP-MD5" } else { "none" }.to_owned()),
         (
             "paths",
             format!(

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::speaker::{Member, Speaker};
 use crate::model::{
     Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
-    NextHopMode, Seconds,
+    NextHopMode, Seconds, SecretValue,
 };
 
 /// Why a session exists.
@@ -63,6 +63,8 @@ pub struct Session {
     pub max_restart_time_secs: u16,
     /// The most hops a packet may have taken (RFC 5082); `None`: not looked at.
     pub ttl_security_hops: Option<u8>,
+    /// The key of TCP-MD5 (RFC 2385), 1 to 80 octets.
+    pub password: Option<SecretValue>,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
     /// Never dial.
@@ -139,6 +141,7 @@ impl Session {
             connect_retry_secs: CONNECT_RETRY_TIME_DEFAULT.0,
             max_restart_time_secs: restart_time.unwrap_or(MAX_RESTART_TIME_DEFAULT).0,
             ttl_security_hops: None,
+            password: None,
             allow_local_as: 0,
             passive: false,
             description: String::new(),
@@ -229,6 +232,9 @@ impl Session {
         }
         if let Some(hops) = self.ttl_security_hops {
             write!(f, " ttl-security {hops}")?;
+        }
+        if self.password.is_some() {
+            f.write_str(" password")?;
         }
         if self.allow_local_as > 0 {
             write!(f, " allow-local-as {}", self.allow_local_as)?;

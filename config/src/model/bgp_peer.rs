@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Asn, Metadata, PeerAddress, Seconds, Selector, metadata, unique};
+use super::{Asn, Metadata, PasswordSource, PeerAddress, Seconds, Selector, metadata, secret, unique};
 use crate::document::{Entry, Field, Fields};
 
 /// Sessions between some nodes and one address, or between some nodes and some other nodes.
@@ -49,6 +49,9 @@ pub struct BgpPeerSpec {
     pub ttl_security: Option<u8>,
     /// Whether remote nodes of this cluster get the mirrored session by themselves.
     pub reverse_peering: ReversePeering,
+    /// The key of TCP-MD5 (RFC 2385); `None`: not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<PasswordSource>,
     /// Hold time: 0, or 3 s and more; default 90 s. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_time: Option<Seconds>,
@@ -161,13 +164,14 @@ const SPEC: &[Field] = &[
         "Manual",
         "Auto: nodes at the other end get the session too; default Auto",
     ),
+    Field::honoured("password", "{secretKeyRef: {name: a, key: b}}", "TCP-MD5 (RFC 2385): a key of a Secret")
+        .with(secret::PASSWORD),
     Field::additive("holdTime", "30s", "0s, or 3s to 65535s; default 90s"),
     Field::additive("connectRetryTime", "2s", "time between attempts to connect, from 1s; default 5s"),
     Field::additive("passive", "true", "only accept connections; default false"),
     Field::additive("families", "[ipv4-unicast, ipv6-unicast]", "default: the family of the peer's address"),
     Field::additive("description", "rack a1, top", "for people; up to 255 characters"),
     Field::refused("localASNumber", "", "65010", "own AS on this session"),
-    Field::refused("password", "", "{secretKeyRef: {name: a, key: b}}", "TCP-MD5"),
     Field::refused("reachableBy", "", "10.0.0.254", "gateway to the peer"),
     Field::refused("filters", "", "[a]", "BGPFilters in order"),
     Field::refused("localWorkloadSelector", "", "has(a)", "local pods to peer with"),
@@ -218,6 +222,7 @@ impl BgpPeerSpec {
         let families = families(spec);
         let description = description(spec);
         let passive = boolean(spec, "passive");
+        let password = PasswordSource::read(spec, "password");
         Some(Self {
             nodes: nodes?,
             remote: remote?,
@@ -230,6 +235,7 @@ impl BgpPeerSpec {
             num_allowed_local_as_numbers: allowed_as.unwrap_or_default(),
             ttl_security: ttl_security.filter(|hops| *hops > 0),
             reverse_peering: reverse_peering.unwrap_or_default(),
+            password,
             hold_time: times.hold,
             connect_retry_time: times.connect_retry,
             passive,
