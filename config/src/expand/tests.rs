@@ -251,3 +251,39 @@ fn a_problem_never_shows_a_secret() {
         }
     }
 }
+
+/// localASNumber is the node side's: a mirror expects it, and where both nodes are the node side both go by it.
+#[test]
+fn local_as_is_the_same_seen_from_both_ends() {
+    let node =
+        |asn, rack| SomeNode { v4: true, v6: false, as_number: Some(asn), cluster: None, port: None, rack };
+    let nodes = [node(65_001, 0), node(65_002, 1)];
+    for (peer, of_n0, of_n1) in [
+        ("node: n0, localASNumber: 65010, peerSelector: \"rack == '1'\"", (65_010, 65_002), (65_002, 65_010)),
+        ("node: n0, localASNumber: 65010, peerIP: 10.0.0.2", (65_010, 65_002), (65_002, 65_010)),
+        ("localASNumber: 65010, peerSelector: has(rack)", (65_010, 65_010), (65_010, 65_010)),
+    ] {
+        let resources = resources(&cluster(&nodes, &[peer.to_owned()], false));
+        for (name, expected) in [("n0", of_n0), ("n1", of_n1)] {
+            let expansion = sessions(&resources, name);
+            let [session] = expansion.sessions.as_slice() else { panic!("{peer} {name}: {expansion:?}") };
+            assert_eq!((session.local_as.number(), session.remote_as.number()), expected, "{peer} {name}");
+        }
+    }
+}
+
+/// Internal or external, hence reflection and keepOriginalNextHop, go by the AS of the session.
+#[test]
+fn local_as_decides_what_is_internal() {
+    let reflector =
+        SomeNode { v4: true, v6: false, as_number: Some(65_001), cluster: Some(1), port: None, rack: 0 };
+    let session = |spec: &str| {
+        let peer = format!("peerIP: 10.0.0.9, keepOriginalNextHop: true, {spec}");
+        let resources = resources(&cluster(std::slice::from_ref(&reflector), &[peer], false));
+        sessions(&resources, "n0").sessions.remove(0)
+    };
+    let internal = session("asNumber: 65010, localASNumber: 65010");
+    assert!(internal.reflector_client.is_some() && internal.next_hop_mode == crate::model::NextHopMode::Auto);
+    let external = session("asNumber: 65001, localASNumber: 65010");
+    assert!(external.reflector_client.is_none() && external.next_hop_mode == crate::model::NextHopMode::Keep);
+}
