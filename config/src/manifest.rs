@@ -50,7 +50,9 @@ const PLACES: &[&str] = &[
     "spec.bgp.ipv6Address",
     "spec.cidr",
     "spec.node",
+    "spec.nodeMeshPassword",
     "spec.nodeSelector",
+    "spec.password",
     "spec.peerIP",
     "spec.peerSelector",
     "spec.state",
@@ -70,15 +72,29 @@ pub fn parse_manifest(file: &str, text: &str) -> Result<Vec<Located<Object>>, Ve
             }
             report_repetitions(&source, &objects);
         }
-        Err(error) => source.report(error.at.unwrap_or(Position { line: 0, column: 0 }), "", error.message),
+        Err(error) => {
+            // The parser's words may quote the text.
+            let message =
+                if may_hold_secrets(text) { "this is not valid YAML".to_owned() } else { error.message };
+            source.report(error.at.unwrap_or(Position { line: 0, column: 0 }), "", message);
+        }
     }
     let mut problems = source.into_problems();
     if problems.is_empty() {
         return Ok(objects);
     }
     problems.sort_by(|left, right| left.location.cmp(&right.location));
+    if may_hold_secrets(text) {
+        return Err(problems);
+    }
     let lines: Vec<_> = text.lines().collect();
     Err(problems.into_iter().map(|problem| problem.drawn_from(&lines)).collect())
+}
+
+/// Of such a file no line is shown: Secrets, and passwords that were written where they do not belong.
+fn may_hold_secrets(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    text.contains("Secret") || ["pass", "word"].iter().any(|part| lower.contains(part))
 }
 
 /// Where a value stands that should be an object.
@@ -133,20 +149,25 @@ fn known_kind(
         return None;
     };
     match Kind::of_name(name) {
-        Some(kind) if api == API => Some(kind),
+        Some(kind) if api == kind.api() => Some(kind),
         Some(_) if api.starts_with("crd.projectcalico.org/") => {
             source.report(api_at, "apiVersion", format!("{api} is how Calico stores objects: give {API}"));
             None
         }
-        Some(_) | None if api == API => {
+        Some(kind) if api == API => {
+            source.report(api_at, "apiVersion", format!("{name} is of {}: give that", kind.api()));
+            None
+        }
+        None if api == API => {
             let name = quoted(name);
             source.report(at, "kind", format!("{name} is not supported by this version: it reads {kinds}"));
             None
         }
         Some(_) | None => {
             let (api, name) = (quoted(api), quoted(name));
-            let message =
-                format!("{name} of {api} is not supported by this version: it reads {kinds} of {API}");
+            let message = format!(
+                "{name} of {api} is not supported by this version: it reads {kinds} of {API} (Secret of v1)"
+            );
             source.report(at, "kind", message);
             None
         }

@@ -151,6 +151,7 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
             .and_then(|terms| terms.restart.as_ref())
             .map(|restart| restart.restart_time_secs),
         reflector_client,
+        password: peer.password,
         messages_in: messages(&peer.received) + peer.received.updates,
         messages_out: messages(&peer.sent),
         updates_in: peer.received.updates,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bgp::io::Desired as DesiredBgp;
-use bgp::peer::{GracefulRestartConfig, NeighborConfig, NextHopMode};
+use bgp::peer::{GracefulRestartConfig, NeighborConfig, NextHopMode, Password};
 use bgp::rib::{ExportAction, ExportPolicy, ExportRule, OriginatedRoute, RibConfig};
 use bgp::{AfiSafi, Asn, ClusterId, RouterId};
 use config::Problem;
@@ -72,7 +72,7 @@ pub fn desired(
     let expansion = expand::sessions(resources, node_name);
     let own_blocks = expand::own_blocks(resources, node_name);
     let neighbors =
-        expansion.sessions.iter().map(|session| neighbor(session, &speaker, restarting)).collect();
+        expansion.sessions.iter().filter_map(|session| neighbor(session, &speaker, restarting)).collect();
     let policy = expand::export_policy(resources, node_name);
     let bgp = DesiredBgp {
         listen: listen(&speaker),
@@ -116,8 +116,14 @@ fn originated(prefix: IpNet, speaker: &Speaker) -> OriginatedRoute {
     OriginatedRoute { prefix, local_pref: LOCAL_PREF_BASE.saturating_sub(metric) }
 }
 
-fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> NeighborConfig {
-    NeighborConfig {
+/// `None`: its password cannot be one. The expansion leaves such sessions out; if ever it did not, none may run
+/// without.
+fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> Option<NeighborConfig> {
+    let password = match &session.password {
+        None => None,
+        Some(password) => Some(Password::new(password.octets().clone())?),
+    };
+    Some(NeighborConfig {
         name: session.name.clone(),
         description: session.description.clone(),
         address: session.address,
@@ -136,6 +142,7 @@ fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> NeighborC
             restarting,
         }),
         ttl_security_hops: session.ttl_security_hops,
+        password,
         next_hop_mode: match session.next_hop_mode {
             ManifestNextHopMode::Auto => NextHopMode::Auto,
             ManifestNextHopMode::SelfAddress => NextHopMode::SelfAddress,
@@ -145,7 +152,7 @@ fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> NeighborC
         next_hop_v6: speaker.ipv6,
         allow_local_as: session.allow_local_as,
         reflector_client: session.reflector_client.map(ClusterId),
-    }
+    })
 }
 
 fn afi_safi(family: Family) -> AfiSafi {

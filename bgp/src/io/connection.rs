@@ -2,6 +2,7 @@
 //! writes as possible, and nothing here ever waits but the closing.
 
 use std::io;
+use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::outbox::Outbox;
 use super::sockopt;
+use crate::peer::Password;
 use crate::wire::{
     DecodeContext, DecodeError, EncodeContext, MAX_LEN_EXTENDED, Message, decode_message, frame_len,
 };
@@ -105,6 +107,11 @@ impl Connection {
             }
         }
         Ok(written)
+    }
+
+    /// See [`sockopt::change_password`].
+    pub(super) fn change_password(&self, remote: IpAddr, password: Option<&Password>) -> io::Result<()> {
+        sockopt::change_password(&self.stream, remote, password)
     }
 
     /// Gets the rest of a begun message and the machine's last words out, then closes; what the RIB had

@@ -1,7 +1,7 @@
 //! One listen address: accepts, and hands each connection to the neighbor it comes from. What comes from
 //! anybody else is closed and counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,9 +15,19 @@ use tracing::{debug, info, warn};
 
 use super::peer::Command;
 use super::sockopt;
+use crate::peer::Password;
 
 /// Who may connect, by address. Replaced as a whole when the configuration changes.
-pub(super) type Directory = Arc<HashMap<IpAddr, mpsc::Sender<Command>>>;
+pub(super) type Directory = Arc<HashMap<IpAddr, Entry>>;
+
+/// Somebody who may connect.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// To the neighbor's task.
+    pub(super) commands: mpsc::Sender<Command>,
+    /// With this key (RFC 2385).
+    pub(super) password: Option<Password>,
+}
 
 /// First and longest wait before an address that could not be listened on is tried again.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -34,7 +44,7 @@ pub struct ListenerSnapshot {
     pub address: SocketAddr,
     /// As bound, with the port that was chosen if 0 is configured; `None` while it is not.
     pub bound: Option<SocketAddr>,
-    /// Why it is not bound.
+    /// Why it is not bound, or which neighbor's password it cannot take.
     pub error: Option<String>,
     /// Connections handed to a neighbor.
     pub accepted: u64,
@@ -56,7 +66,14 @@ impl Listener {
         let initial =
             ListenerSnapshot { address, bound: None, error: None, accepted: 0, unknown: 0, overflowed: 0 };
         let (sender, snapshot) = watch::channel(initial);
-        let acceptor = Acceptor { address, directory, snapshot: sender, unlogged: 0, logged_at: None };
+        let acceptor = Acceptor {
+            address,
+            directory,
+            snapshot: sender,
+            passwords: BTreeMap::new(),
+            unlogged: 0,
+            logged_at: None,
+        };
         Self { snapshot, task: tokio::spawn(acceptor.run()) }
     }
 
@@ -82,6 +99,8 @@ struct Acceptor {
     address: SocketAddr,
     directory: watch::Receiver<Directory>,
     snapshot: watch::Sender<ListenerSnapshot>,
+    /// The keys that the socket has.
+    passwords: BTreeMap<IpAddr, Password>,
     /// Unknown connections since the last one that was logged.
     unlogged: u64,
     logged_at: Option<Instant>,
@@ -118,9 +137,19 @@ impl Acceptor {
         self.snapshot.send_modify(|snapshot| snapshot.error = Some(text));
     }
 
+    /// Ends when the speaker is gone, which aborts it anyway.
     async fn accept_all(&mut self, listener: &TcpListener) {
         loop {
-            match listener.accept().await {
+            self.apply_passwords(listener);
+            // Both are cancel-safe.
+            let accepted = tokio::select! {
+                changed = self.directory.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
                 Ok((stream, remote)) => self.dispatch(stream, remote),
                 Err(error) => {
                     warn!(address = %self.address, %error, "cannot accept a connection");
@@ -130,6 +159,50 @@ impl Acceptor {
         }
     }
 
+    /// The listening socket must have a neighbor's key before its SYN comes: unsigned or wrongly signed ones are
+    /// then dropped by the kernel.
+    fn apply_passwords(&mut self, listener: &TcpListener) {
+        let directory = self.directory.borrow_and_update().clone();
+        let is_v4 = self.address.is_ipv4();
+        let wanted = directory.iter().filter(|(remote, _)| remote.is_ipv4() == is_v4);
+        let wanted = wanted.filter_map(|(remote, entry)| Some((*remote, entry.password.clone()?)));
+        let wanted = wanted.collect::<BTreeMap<_, _>>();
+        let surplus = self.passwords.keys().filter(|remote| !wanted.contains_key(*remote));
+        let mut failure = None;
+        for remote in surplus.copied().collect::<Vec<_>>() {
+            match sockopt::change_listener_password(listener, remote, None) {
+                Ok(()) => drop(self.passwords.remove(&remote)),
+                Err(error) => failure = Some((remote, error)),
+            }
+        }
+        for (remote, password) in wanted {
+            if self.passwords.get(&remote) == Some(&password) {
+                continue;
+            }
+            match sockopt::change_listener_password(listener, remote, Some(&password)) {
+                Ok(()) => drop(self.passwords.insert(remote, password)),
+                Err(error) => failure = Some((remote, error)),
+            }
+        }
+        self.report_passwords(failure);
+    }
+
+    /// A neighbor whose key is not there cannot reach us; our own dials do not depend on it.
+    fn report_passwords(&self, failure: Option<(IpAddr, io::Error)>) {
+        let text = failure.map(|(remote, error)| match error.raw_os_error() {
+            // Every key takes from the socket's option memory.
+            Some(libc::ENOMEM) => format!("no room for the password of {remote}: raise net.core.optmem_max"),
+            Some(_) | None => format!("the password of {remote} cannot be set: {error}"),
+        });
+        if self.snapshot.borrow().error == text {
+            return;
+        }
+        if let Some(text) = &text {
+            warn!(address = %self.address, "{text}");
+        }
+        self.snapshot.send_modify(|snapshot| snapshot.error = text);
+    }
+
     fn dispatch(&mut self, stream: TcpStream, remote: SocketAddr) {
         let neighbor = self.directory.borrow().get(&remote.ip().to_canonical()).cloned();
         let Some(neighbor) = neighbor else {
@@ -137,7 +210,7 @@ impl Acceptor {
             self.log_unknown(remote);
             return;
         };
-        match neighbor.try_send(Command::Accepted(stream)) {
+        match neighbor.commands.try_send(Command::Accepted(stream)) {
             Ok(()) => self.snapshot.send_modify(|snapshot| snapshot.accepted += 1),
             // The neighbor's task is never busy for long: more than its queue holds is a flood.
             Err(_) => {

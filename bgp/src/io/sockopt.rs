@@ -1,5 +1,5 @@
 //! Socket options: what makes a TCP connection a BGP connection. The only file of the crate with unsafe code,
-//! for the two options that no safe crate has.
+//! for the three options that no safe crate has.
 
 use std::io;
 use std::mem::size_of;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::peer::NeighborConfig;
+use crate::peer::{NeighborConfig, Password};
 
 /// Internetwork control, CS6 (RFC 4594 §3.1), as the TOS octet.
 const TOS_INTERNET_CONTROL: u32 = 0xc0;
@@ -35,13 +35,17 @@ pub(super) async fn connect(config: NeighborConfig) -> io::Result<TcpStream> {
     if let Some(local) = config.local_address {
         socket.bind(&SocketAddr::new(local, 0).into())?;
     }
-    // Before the SYN, so that the whole handshake has the right TTL.
+    // Before the SYN, so that the whole handshake has the right TTL and is signed.
+    set_password(&SockRef::from(&socket), remote.ip(), config.password.as_ref())?;
     apply(SockRef::from(&socket), remote.ip(), &config)?;
     TcpSocket::from_std_stream(socket.into()).connect(remote).await
 }
 
-/// Makes an accepted connection what a dialled one is.
+/// Makes an accepted connection what a dialled one is. It has inherited the listener's key of this neighbor; the
+/// key is set all the same, because the listener may have accepted it before it was told the key. What comes
+/// unsigned is dropped from here on.
 pub(super) fn adopt(stream: &TcpStream, remote: IpAddr, config: &NeighborConfig) -> io::Result<()> {
+    set_password(&SockRef::from(stream), remote, config.password.as_ref())?;
     apply(SockRef::from(stream), remote, config)
 }
 
@@ -59,6 +63,26 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
     TcpListener::from_std(socket.into())
+}
+
+/// Changes the key of a connection that is up, without touching it otherwise: what is sent from now on is
+/// signed with the new key and what comes must be. Until the neighbor has changed too, TCP drops and repeats, so
+/// nothing is lost as long as the hold time has not run out.
+pub(super) fn change_password(
+    stream: &TcpStream,
+    remote: IpAddr,
+    password: Option<&Password>,
+) -> io::Result<()> {
+    set_password(&SockRef::from(stream), remote, password)
+}
+
+/// Sets or removes the key with which a listener answers a neighbor, who must be of its family.
+pub(super) fn change_listener_password(
+    listener: &TcpListener,
+    remote: IpAddr,
+    password: Option<&Password>,
+) -> io::Result<()> {
+    set_password(&SockRef::from(listener), remote, password)
 }
 
 /// Whether bytes have arrived that have not been read.
@@ -122,6 +146,74 @@ fn set_min_ttl(socket: &SockRef<'_>, remote: IpAddr, ttl: u32) -> io::Result<()>
     let result =
         unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), len) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What `TCP_MD5SIG` takes, as in `linux/tcp.h`.
+#[repr(C, align(8))]
+struct TcpMd5Sig {
+    /// The neighbor, as a `sockaddr_storage`.
+    address: [u8; size_of::<libc::sockaddr_storage>()],
+    flags: u8,
+    prefix_len: u8,
+    key_len: u16,
+    interface_index: libc::c_int,
+    key: [u8; Password::OCTETS_MAX],
+}
+
+/// TCP-MD5 (RFC 2385) with one neighbor. IPv4 neighbors are only ever on IPv4 sockets here: our IPv6 listeners
+/// take nothing else, so mapped addresses do not occur.
+fn set_password(socket: &SockRef<'_>, remote: IpAddr, password: Option<&Password>) -> io::Result<()> {
+    let octets = password.map_or(&[][..], Password::octets);
+    let option = TcpMd5Sig {
+        address: padded(&socket_address(remote)),
+        flags: 0,
+        prefix_len: 0,
+        // A length of 0 removes the key.
+        key_len: u16::try_from(octets.len()).unwrap_or_default(),
+        interface_index: 0,
+        key: padded(octets),
+    };
+    let len = libc::socklen_t::try_from(size_of::<TcpMd5Sig>()).unwrap_or_default();
+    // SAFETY: the descriptor is open as long as `socket` is borrowed; the kernel reads `len` octets from the
+    // pointer, which is valid for a whole TcpMd5Sig without padding (128 + 1 + 1 + 2 + 4 + 80 octets).
+    #[allow(unsafe_code)]
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_MD5SIG,
+            (&raw const option).cast(),
+            len,
+        )
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    // There was no key to remove: a kernel without TCP-MD5 has none either.
+    let had_none = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOPROTOOPT | libc::EINVAL));
+    if password.is_none() && had_none { Ok(()) } else { Err(error) }
+}
+
+/// A `sockaddr_in` or `sockaddr_in6` up to the end of its address. The port does not count.
+fn socket_address(address: IpAddr) -> Vec<u8> {
+    let family = |number| libc::sa_family_t::try_from(number).unwrap_or_default().to_ne_bytes();
+    let port = [0; 2];
+    match address {
+        IpAddr::V4(address) => [&family(libc::AF_INET)[..], &port, &address.octets()].concat(),
+        IpAddr::V6(address) => {
+            let flow_info = [0; 4];
+            [&family(libc::AF_INET6)[..], &port, &flow_info, &address.octets()].concat()
+        }
+    }
+}
+
+fn padded<const LEN: usize>(octets: &[u8]) -> [u8; LEN] {
+    let mut padded = [0; LEN];
+    for (to, from) in padded.iter_mut().zip(octets) {
+        *to = *from;
+    }
+    padded
 }
 
 #[cfg(test)]

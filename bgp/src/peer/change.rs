@@ -36,6 +36,7 @@ impl ConfigChange {
             families,
             graceful_restart,
             ttl_security_hops,
+            password,
             next_hop_mode,
             next_hop_v4,
             next_hop_v6,
@@ -51,6 +52,8 @@ impl ConfigChange {
             when(*description != new.description, Self::Live),
             when(*connect_retry_secs != new.connect_retry_secs, Self::Live),
             when(*passive != new.passive, Self::Live),
+            // RFC 2385 leaves it open; the kernel changes the key of a connection that is up. See sockopt.
+            when(*password != new.password, Self::Live),
             // From the next session on: not worth the routes of this one.
             when(*keepalive_secs != new.keepalive_secs, Self::Live),
             // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.

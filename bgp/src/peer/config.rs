@@ -1,6 +1,8 @@
 //! What is configured about one neighbor, as the speaker needs it: plain values, already validated.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,35 @@ pub struct GracefulRestartConfig {
     pub restart_time_secs: u16,
     /// We ourselves have restarted and kept the kernel's routes: sets R and F in the first OPEN.
     pub restarting: bool,
+}
+
+/// The key of TCP-MD5 (RFC 2385): 1 to [`Password::OCTETS_MAX`] octets, shown to nobody. It has no text form
+/// and is left out of what is serialised.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Arc<[u8]>);
+
+impl Password {
+    /// The longest that Linux takes (`TCP_MD5SIG_MAXKEYLEN`).
+    pub const OCTETS_MAX: usize = 80;
+
+    /// `None`: it is empty or too long.
+    #[must_use]
+    pub fn new(octets: impl Into<Arc<[u8]>>) -> Option<Self> {
+        let octets = octets.into();
+        (1..=Self::OCTETS_MAX).contains(&octets.len()).then_some(Self(octets))
+    }
+
+    /// For the kernel.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(not shown)")
+    }
 }
 
 /// One neighbor. Two configurations that are equal need no action at all.
@@ -62,6 +93,9 @@ pub struct NeighborConfig {
     pub graceful_restart: Option<GracefulRestartConfig>,
     /// GTSM (RFC 5082): the most hops allowed (1 = directly connected); `None` is off.
     pub ttl_security_hops: Option<u8>,
+    /// TCP-MD5 (RFC 2385); `None` is off.
+    #[serde(skip)]
+    pub password: Option<Password>,
     /// What next hop we send.
     pub next_hop_mode: NextHopMode,
     /// Our address for IPv4 routes when the session's own address is not IPv4.

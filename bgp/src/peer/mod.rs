@@ -44,7 +44,7 @@ pub mod snapshot;
 mod timer;
 
 pub use change::ConfigChange;
-pub use config::{GracefulRestartConfig, NeighborConfig, NextHopMode};
+pub use config::{GracefulRestartConfig, NeighborConfig, NextHopMode, Password};
 pub use event::{DownReason, PeerEffect, PeerEvent, Role, StopReason};
 pub use fsm::{Peer, State};
 pub use negotiate::{Negotiated, PeerRestart};

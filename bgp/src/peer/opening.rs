@@ -73,14 +73,24 @@ impl Peer {
     /// neighbor's own connection is up there is nothing to dial for.
     pub(super) fn retry_connect(&mut self, now: Instant) {
         if self.standing == Standing::Connect && self.connections.is_empty() {
-            let reason = format!("no answer within {} s", self.config.connect_retry_secs.max(1));
-            self.history.last_error = Some((now, DownReason::ConnectFailed(reason)));
+            self.history.last_error = Some((now, DownReason::ConnectFailed(self.no_answer())));
         }
         if self.connections.is_empty() && !self.config.passive {
             self.dial(now);
         } else {
             self.cancel_connect();
         }
+    }
+
+    /// A wrong password looks like this, too: the kernels drop each other's segments without a word (RFC 2385
+    /// §4.0), so the one thing to be said is what it may be.
+    fn no_answer(&self) -> String {
+        let secs = self.config.connect_retry_secs.max(1);
+        let reason = match self.config.password {
+            Some(_) => "it cannot be reached, or its TCP-MD5 password is not ours",
+            None => "it cannot be reached, or it wants a TCP-MD5 password",
+        };
+        format!("no answer within {secs} s: {reason}")
     }
 
     /// RFC 4271 §8.2.2 goes to Idle here when DelayOpen is not in use, and leaves it to the automatic start

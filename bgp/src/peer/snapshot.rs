@@ -77,6 +77,8 @@ pub struct PeerSnapshot {
     pub router_id: RouterId,
     /// We never dial.
     pub passive: bool,
+    /// TCP-MD5 (RFC 2385) is on.
+    pub password: bool,
     /// The furthest that any connection has come.
     pub state: State,
     /// How long it has been in `state`.
@@ -130,6 +132,7 @@ impl Peer {
             remote_as: config.remote_as,
             router_id: config.router_id,
             passive: config.passive,
+            password: config.password.is_some(),
             state: self.state(),
             state_secs: self.history.state_since.map_or(0, secs_since),
             uptime_secs: up_since.map(secs_since),

@@ -136,6 +136,7 @@ impl Node {
             families: AfiSafi::ALL.to_vec(),
             graceful_restart: None,
             ttl_security_hops: None,
+            password: None,
             next_hop_mode: NextHopMode::Auto,
             next_hop_v4: None,
             next_hop_v6: None,

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::manifest::Located;
 use crate::model::{
-    self, BgpConfiguration, BgpPeer, BlockAffinity, CLUSTER_WIDE, IpPool, Node, NodeBgp, Object,
+    self, BgpConfiguration, BgpPeer, BlockAffinity, CLUSTER_WIDE, IpPool, Node, NodeBgp, Object, Secret,
 };
 use crate::problem::Problem;
 
@@ -25,6 +25,8 @@ pub struct Resources {
     pub ip_pools: BTreeMap<String, Located<IpPool>>,
     /// Claims to blocks.
     pub block_affinities: BTreeMap<String, Located<BlockAffinity>>,
+    /// Passwords.
+    pub secrets: BTreeMap<String, Located<Secret>>,
     problems: Vec<Problem>,
     is_partial: bool,
 }
@@ -79,6 +81,7 @@ impl Resources {
             Object::BgpPeer(object) => insert(&mut self.bgp_peers, name, located.with(object)),
             Object::IpPool(object) => insert(&mut self.ip_pools, name, located.with(object)),
             Object::BlockAffinity(object) => insert(&mut self.block_affinities, name, located.with(object)),
+            Object::Secret(object) => insert(&mut self.secrets, name, located.with(object)),
         };
         self.problems.extend(loser);
     }

@@ -329,6 +329,16 @@ impl<'a> Entry<'a> {
         entries.iter().filter_map(pair).collect()
     }
 
+    /// The keys of a mapping, each with its value; none if it is no mapping.
+    pub(crate) fn entries(&self) -> Vec<(&'a str, Entry<'a>)> {
+        let Data::Map(entries) = &self.value.data else { return Vec::new() };
+        let pair = |entry: &'a super::tree::MapEntry| {
+            let path = format!("{}.{}", self.path, entry.key);
+            (entry.key.as_str(), Entry { source: self.source, path, value: &entry.value })
+        };
+        entries.iter().map(pair).collect()
+    }
+
     pub(crate) fn fields(&self, table: &'static [Field]) -> Option<Fields<'a>> {
         Fields::open(self.source, &self.path, self.value, table)
     }

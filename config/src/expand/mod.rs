@@ -8,6 +8,7 @@
 
 mod export;
 mod overlap;
+mod password;
 mod peering;
 mod session;
 mod speaker;
@@ -47,7 +48,9 @@ pub fn sessions(resources: &Resources, node_name: &str) -> Expansion {
     peering.offer_forward(&mut candidates);
     peering.offer_reverse(&mut candidates);
     offer_mesh(resources, &local, &members, &mut candidates);
-    let (mut sessions, mut problems) = candidates.resolve(resources);
+    let (sessions, mut problems) = candidates.resolve(resources);
+    let (mut sessions, missing) = password::with_passwords(resources, sessions);
+    problems.extend(missing);
     problems.extend(peering.into_problems());
     sessions.sort_by(|left, right| left.name.cmp(&right.name));
     problems.sort();

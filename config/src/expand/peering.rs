@@ -135,7 +135,13 @@ impl<'a> Peering<'a> {
         candidates: &mut Candidates,
     ) {
         let mirror = if origin == SessionOrigin::Reverse { "/reverse" } else { "" };
-        for remote in RemoteEnd::of_member(member, self.local).filter(|remote| is_wanted(remote.address)) {
+        for mut remote in RemoteEnd::of_member(member, self.local).filter(|remote| is_wanted(remote.address))
+        {
+            if origin != SessionOrigin::Reverse && self.is_on_node_side(peer, member) && self.is_remote(peer)
+            {
+                // The other node has this very session from its own point of view.
+                remote.as_number = peer.spec.local_as_number.unwrap_or(remote.as_number);
+            }
             let source = match peer.spec.source_address {
                 SourceAddress::UseNodeIp => self.local.address_towards(remote.address),
                 SourceAddress::None => None,
@@ -215,6 +221,15 @@ impl<'a> Peering<'a> {
         }
         let local = self.members.iter().find(|member| member.name == self.local.node_name);
         local.is_some_and(|local| self.is_on_node_side(peer, local))
+    }
+
+    /// Whether the BGPPeer selects the local node as a remote.
+    fn is_remote(&self, peer: &BgpPeer) -> bool {
+        let local = self.members.iter().find(|member| member.name == self.local.node_name);
+        match &peer.spec.remote {
+            Remote::Address(_) => false,
+            Remote::Selected(selector) => local.is_some_and(|local| selector.matches(local.labels)),
+        }
     }
 
     fn is_on_node_side(&self, peer: &BgpPeer, member: &Member<'_>) -> bool {

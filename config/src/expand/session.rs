@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::speaker::{Member, Speaker};
 use crate::model::{
     Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
-    NextHopMode, Seconds,
+    NextHopMode, Seconds, SecretValue,
 };
 
 /// Why a session exists.
@@ -63,6 +63,8 @@ pub struct Session {
     pub max_restart_time_secs: u16,
     /// The most hops a packet may have taken (RFC 5082); `None`: not looked at.
     pub ttl_security_hops: Option<u8>,
+    /// The key of TCP-MD5 (RFC 2385), 1 to 80 octets.
+    pub password: Option<SecretValue>,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
     /// Never dial.
@@ -112,9 +114,8 @@ impl<'a> RemoteEnd<'a> {
 
     /// Our client: the session is internal, we reflect, and the other end is no reflector of our own cluster
     /// (RFC 4456 §6). A reflector of another cluster is a client too, as in Calico.
-    fn reflector_client(&self, local: &Speaker) -> Option<Ipv4Addr> {
+    fn reflector_client(&self, local: &Speaker, is_internal: bool) -> Option<Ipv4Addr> {
         let cluster_id = local.cluster_id?;
-        let is_internal = self.as_number == local.as_number;
         (is_internal && self.cluster_id != Some(cluster_id)).then_some(cluster_id)
     }
 }
@@ -139,6 +140,7 @@ impl Session {
             connect_retry_secs: CONNECT_RETRY_TIME_DEFAULT.0,
             max_restart_time_secs: restart_time.unwrap_or(MAX_RESTART_TIME_DEFAULT).0,
             ttl_security_hops: None,
+            password: None,
             allow_local_as: 0,
             passive: false,
             description: String::new(),
@@ -154,15 +156,25 @@ impl Session {
         source_address: Option<IpAddr>,
     ) -> Self {
         let (peer_name, spec) = peer;
-        let is_external = remote.as_number != local.as_number;
+        // The node side goes by localASNumber, and its mirror expects that.
+        let node_side_as = spec.local_as_number;
+        let (local_as, remote_as) = match origin {
+            SessionOrigin::Reverse => (local.as_number, node_side_as.unwrap_or(remote.as_number)),
+            SessionOrigin::Global | SessionOrigin::Node | SessionOrigin::Mesh => {
+                (node_side_as.unwrap_or(local.as_number), remote.as_number)
+            }
+        };
+        let is_external = remote_as != local_as;
         let families = if spec.families.is_empty() { vec![remote.family()] } else { spec.families.clone() };
         Self {
             name,
             origin,
             bgp_peer: Some(peer_name.to_owned()),
+            remote_as,
+            local_as,
             source_address,
             families,
-            reflector_client: remote.reflector_client(local),
+            reflector_client: remote.reflector_client(local, !is_external),
             next_hop_mode: if spec.keep_original_next_hop && is_external {
                 NextHopMode::Keep
             } else {
@@ -229,6 +241,9 @@ impl Session {
         }
         if let Some(hops) = self.ttl_security_hops {
             write!(f, " ttl-security {hops}")?;
+        }
+        if self.password.is_some() {
+            f.write_str(" password")?;
         }
         if self.allow_local_as > 0 {
             write!(f, " allow-local-as {}", self.allow_local_as)?;

@@ -163,3 +163,127 @@ proptest! {
         }
     }
 }
+
+/// RFC 2385 keys: a session has its own, or is not there at all.
+#[test]
+fn rfc2385_a_session_without_its_password_is_not_had() {
+    let peer = "---\napiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: tor}\n\
+                spec: {peerIP: 10.0.0.9, asNumber: 65009, password: {secretKeyRef: {name: keys, key: tor}}}\n";
+    let secret = |data: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: keys, namespace: x}}\n{data}\ntype: Opaque\n"
+        )
+    };
+    let node = cluster(
+        &[SomeNode { v4: true, v6: false, as_number: None, cluster: None, port: None, rack: 0 }],
+        &[],
+        false,
+    );
+    let of = |secret: &str| sessions(&resources(&format!("{node}{peer}{secret}")), "n0");
+
+    for (text, reason) in [
+        (String::new(), "there is no Secret named keys"),
+        (secret("data: {other: eA==}"), "Secret keys has no key tor"),
+        (secret("data: {tor: ''}"), "tor of Secret keys is empty"),
+        // echo hunter2 | base64
+        (secret("data: {tor: aHVudGVyMgo=}"), "tor of Secret keys ends with a line break"),
+        (secret(&format!("stringData: {{tor: {}}}", "x".repeat(81))), "81 octets, TCP-MD5 takes 80"),
+    ] {
+        let expansion = of(&text);
+        assert!(expansion.sessions.is_empty(), "{expansion:?}");
+        let [problem] = expansion.problems.as_slice() else { panic!("{expansion:?}") };
+        assert!(problem.message.contains(reason), "{problem}");
+        assert_eq!((problem.field.as_str(), problem.location.line > 1), ("spec.password", true));
+    }
+
+    // stringData wins over data, as the API server has it.
+    for text in [secret("data: {tor: aHVudGVyMg==}"), secret("data: {tor: eA==}\nstringData: {tor: hunter2}")]
+    {
+        let expansion = of(&text);
+        assert!(expansion.problems.is_empty(), "{expansion:?}");
+        let session = &expansion.sessions[0];
+        assert_eq!(session.password.as_ref().unwrap().octets().as_ref(), b"hunter2");
+        let resources = resources(&format!("{node}{peer}{text}"));
+        let shown =
+            format!("{session} {session:?} {resources:?} {}", serde_json::to_string(session).unwrap());
+        assert!(!shown.contains("hunter2") && !shown.contains("104, 117"), "{shown}");
+    }
+}
+
+#[test]
+fn rfc2385_the_mesh_has_a_password_of_its_own() {
+    let node = |v4| SomeNode { v4, v6: !v4, as_number: None, cluster: None, port: None, rack: 0 };
+    let text = cluster(&[node(true), node(true)], &[], true)
+        .replace("nodeToNodeMeshEnabled: true", "nodeMeshPassword: {secretKeyRef: {name: keys, key: mesh}}");
+    let expansion = sessions(&resources(&text), "n0");
+    assert!(expansion.sessions.is_empty(), "{expansion:?}");
+    assert_eq!(expansion.problems[0].field, "spec.nodeMeshPassword");
+    let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {mesh: hunter2}\n";
+    let expansion = sessions(&resources(&format!("{text}{secret}")), "n0");
+    assert!(expansion.problems.is_empty() && expansion.sessions[0].password.is_some(), "{expansion:?}");
+}
+
+/// A password in the wrong place, or a Secret that is wrong, is named but never shown.
+#[test]
+fn a_problem_never_shows_a_secret() {
+    let peer =
+        "apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: tor}\nspec:\n  peerIP: 10.0.0.9\n";
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\n";
+    for text in [
+        format!("{peer}  password: hunter2"),
+        format!("{peer}  pasword: hunter2"),
+        format!("{peer}  password: {{secretKeyRef: hunter2}}"),
+        format!("{peer}  passwd: [hunter2"),
+        format!("{secret}data: {{a: hunter2}}"),
+        format!("{secret}data: hunter2"),
+        format!("{secret}dat: {{a: hunter2}}"),
+        format!("{secret}stringData: {{a: [hunter2]}}"),
+        format!("{secret}stringData: {{a: \"hunter2}}"),
+        format!("{secret}stringData: {{a: \"hunter2\", a: \"hunter2\"}}"),
+        format!("{}stringData: {{a: hunter2}}", secret.replace("v1", "v2")),
+    ] {
+        let problems = parse_manifest("f", &text).unwrap_err();
+        for problem in &problems {
+            assert!(
+                !format!("{problem} {problem:#} {problem:?}").contains("hunter2"),
+                "{text}\n{problem:#?}"
+            );
+        }
+    }
+}
+
+/// localASNumber is the node side's: a mirror expects it, and where both nodes are the node side both go by it.
+#[test]
+fn local_as_is_the_same_seen_from_both_ends() {
+    let node =
+        |asn, rack| SomeNode { v4: true, v6: false, as_number: Some(asn), cluster: None, port: None, rack };
+    let nodes = [node(65_001, 0), node(65_002, 1)];
+    for (peer, of_n0, of_n1) in [
+        ("node: n0, localASNumber: 65010, peerSelector: \"rack == '1'\"", (65_010, 65_002), (65_002, 65_010)),
+        ("node: n0, localASNumber: 65010, peerIP: 10.0.0.2", (65_010, 65_002), (65_002, 65_010)),
+        ("localASNumber: 65010, peerSelector: has(rack)", (65_010, 65_010), (65_010, 65_010)),
+    ] {
+        let resources = resources(&cluster(&nodes, &[peer.to_owned()], false));
+        for (name, expected) in [("n0", of_n0), ("n1", of_n1)] {
+            let expansion = sessions(&resources, name);
+            let [session] = expansion.sessions.as_slice() else { panic!("{peer} {name}: {expansion:?}") };
+            assert_eq!((session.local_as.number(), session.remote_as.number()), expected, "{peer} {name}");
+        }
+    }
+}
+
+/// Internal or external, hence reflection and keepOriginalNextHop, go by the AS of the session.
+#[test]
+fn local_as_decides_what_is_internal() {
+    let reflector =
+        SomeNode { v4: true, v6: false, as_number: Some(65_001), cluster: Some(1), port: None, rack: 0 };
+    let session = |spec: &str| {
+        let peer = format!("peerIP: 10.0.0.9, keepOriginalNextHop: true, {spec}");
+        let resources = resources(&cluster(std::slice::from_ref(&reflector), &[peer], false));
+        sessions(&resources, "n0").sessions.remove(0)
+    };
+    let internal = session("asNumber: 65010, localASNumber: 65010");
+    assert!(internal.reflector_client.is_some() && internal.next_hop_mode == crate::model::NextHopMode::Auto);
+    let external = session("asNumber: 65001, localASNumber: 65010");
+    assert!(external.reflector_client.is_none() && external.next_hop_mode == crate::model::NextHopMode::Keep);
+}

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Asn, Metadata, Seconds, metadata, unique};
+use super::{Asn, Metadata, PasswordSource, Seconds, metadata, secret, unique};
 use crate::document::{Entry, Field, Fields};
 
 /// Name of the object that is the whole cluster's.
@@ -42,6 +42,9 @@ pub struct BgpConfigurationSpec {
     /// Graceful restart time on mesh sessions; default 120 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_mesh_max_restart_time: Option<Seconds>,
+    /// The key of TCP-MD5 on mesh sessions; `None`: not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_mesh_password: Option<PasswordSource>,
     /// Kernel metric of IPv4 routes; default 1024.
     #[serde(rename = "ipv4NormalRoutePriority", skip_serializing_if = "Option::is_none")]
     pub ipv4_normal_route_priority: Option<u32>,
@@ -85,6 +88,12 @@ const SPEC: &[Field] = &[
     ),
     Field::honoured("nodeMeshMaxRestartTime", "60s", "graceful restart time on mesh sessions; default 120s"),
     Field::honoured(
+        "nodeMeshPassword",
+        "{secretKeyRef: {name: a, key: b}}",
+        "TCP-MD5 (RFC 2385) on mesh sessions: a key of a Secret",
+    )
+    .with(secret::PASSWORD),
+    Field::honoured(
         "ipv4NormalRoutePriority",
         "512",
         "kernel metric of routes, 1 to 2147483646; default 1024",
@@ -115,7 +124,6 @@ const SPEC: &[Field] = &[
         "[{cidr: 10.0.0.0/8, communities: [a]}]",
         "communities by prefix",
     ),
-    Field::refused("nodeMeshPassword", "", "{secretKeyRef: {name: a, key: b}}", "TCP-MD5 on mesh sessions"),
     Field::refused("localWorkloadPeeringIPV4", "", "169.254.1.9", "address that local pods peer with"),
     Field::refused("localWorkloadPeeringIPV6", "", "'fe80::9'", "address that local pods peer with"),
     Field::refused(
@@ -153,11 +161,14 @@ impl BgpConfiguration {
             }
         }
         let spec = BgpConfigurationSpec::read(&fields);
-        if spec.node_to_node_mesh_enabled == Some(false) && spec.node_mesh_max_restart_time.is_some() {
-            fields.report(
-                "nodeMeshMaxRestartTime",
-                "has no meaning while nodeToNodeMeshEnabled is false: remove it",
-            );
+        let of_mesh = [
+            ("nodeMeshMaxRestartTime", spec.node_mesh_max_restart_time.is_some()),
+            ("nodeMeshPassword", spec.node_mesh_password.is_some()),
+        ];
+        for (name, is_set) in of_mesh {
+            if is_set && spec.node_to_node_mesh_enabled == Some(false) {
+                fields.report(name, "has no meaning while nodeToNodeMeshEnabled is false: remove it");
+            }
         }
         Some(Self { metadata, spec })
     }
@@ -181,6 +192,7 @@ impl BgpConfigurationSpec {
             listen_port: spec.entry("listenPort").and_then(|entry| entry.integer(1..=65_535)),
             bind_mode: spec.entry("bindMode").and_then(|entry| entry.choice(&bind_modes)),
             node_mesh_max_restart_time: super::restart_time(spec, "nodeMeshMaxRestartTime"),
+            node_mesh_password: PasswordSource::read(spec, "nodeMeshPassword"),
             ipv4_normal_route_priority: priority("ipv4NormalRoutePriority"),
             ipv6_normal_route_priority: priority("ipv6NormalRoutePriority"),
             ignored_interfaces: unique(&ignored, interface_pattern),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Asn, Metadata, PeerAddress, Seconds, Selector, metadata, unique};
+use super::{Asn, Metadata, PasswordSource, PeerAddress, Seconds, Selector, metadata, secret, unique};
 use crate::document::{Entry, Field, Fields};
 
 /// Sessions between some nodes and one address, or between some nodes and some other nodes.
@@ -27,6 +27,9 @@ pub struct BgpPeerSpec {
     /// The remote AS. Only with an address; a selected node's AS is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_number: Option<Asn>,
+    /// The AS of the node side on these sessions, in OPEN and AS_PATH; `None`: the node's own.
+    #[serde(rename = "localASNumber", skip_serializing_if = "Option::is_none")]
+    pub local_as_number: Option<Asn>,
     /// What next hop we send.
     #[serde(skip_serializing_if = "NextHopMode::is_auto")]
     pub next_hop_mode: NextHopMode,
@@ -49,6 +52,9 @@ pub struct BgpPeerSpec {
     pub ttl_security: Option<u8>,
     /// Whether remote nodes of this cluster get the mirrored session by themselves.
     pub reverse_peering: ReversePeering,
+    /// The key of TCP-MD5 (RFC 2385); `None`: not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<PasswordSource>,
     /// Hold time: 0, or 3 s and more; default 90 s. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_time: Option<Seconds>,
@@ -144,6 +150,7 @@ const SPEC: &[Field] = &[
     Field::honoured("nodeSelector", "has(rack)", "the nodes that have the session; neither: all nodes"),
     Field::honoured("peerIP", "10.0.0.2:1790", "IP, IP:port or [IPv6]:port; not with peerSelector"),
     Field::honoured("asNumber", "65009", "the remote AS; with peerIP only"),
+    Field::honoured("localASNumber", "65010", "the node's AS on these sessions; default the node's own"),
     Field::honoured("peerSelector", "has(rr)", "the nodes at the other end; not with peerIP"),
     Field::honoured("nextHopMode", "Self", "Auto, Self or Keep; default Auto"),
     Field::honoured("keepOriginalNextHop", "true", "older form of Keep, on eBGP only; default false"),
@@ -161,13 +168,13 @@ const SPEC: &[Field] = &[
         "Manual",
         "Auto: nodes at the other end get the session too; default Auto",
     ),
+    Field::honoured("password", "{secretKeyRef: {name: a, key: b}}", "TCP-MD5 (RFC 2385): a key of a Secret")
+        .with(secret::PASSWORD),
     Field::additive("holdTime", "30s", "0s, or 3s to 65535s; default 90s"),
     Field::additive("connectRetryTime", "2s", "time between attempts to connect, from 1s; default 5s"),
     Field::additive("passive", "true", "only accept connections; default false"),
     Field::additive("families", "[ipv4-unicast, ipv6-unicast]", "default: the family of the peer's address"),
     Field::additive("description", "rack a1, top", "for people; up to 255 characters"),
-    Field::refused("localASNumber", "", "65010", "own AS on this session"),
-    Field::refused("password", "", "{secretKeyRef: {name: a, key: b}}", "TCP-MD5"),
     Field::refused("reachableBy", "", "10.0.0.254", "gateway to the peer"),
     Field::refused("filters", "", "[a]", "BGPFilters in order"),
     Field::refused("localWorkloadSelector", "", "has(a)", "local pods to peer with"),
@@ -218,10 +225,13 @@ impl BgpPeerSpec {
         let families = families(spec);
         let description = description(spec);
         let passive = boolean(spec, "passive");
+        let local_as_number = spec.entry("localASNumber").and_then(|entry| entry.parse_scalar());
+        let password = PasswordSource::read(spec, "password");
         Some(Self {
             nodes: nodes?,
             remote: remote?,
             as_number,
+            local_as_number,
             next_hop_mode: next_hop_mode.unwrap_or_default(),
             keep_original_next_hop: keep,
             source_address: source_address.unwrap_or_default(),
@@ -230,6 +240,7 @@ impl BgpPeerSpec {
             num_allowed_local_as_numbers: allowed_as.unwrap_or_default(),
             ttl_security: ttl_security.filter(|hops| *hops > 0),
             reverse_peering: reverse_peering.unwrap_or_default(),
+            password,
             hold_time: times.hold,
             connect_retry_time: times.connect_retry,
             passive,

@@ -13,6 +13,7 @@ mod ip_pool;
 mod metadata;
 mod node;
 mod seconds;
+mod secret;
 pub mod selector;
 
 use serde::{Serialize, Serializer};
@@ -33,12 +34,15 @@ pub use metadata::Metadata;
 pub(crate) use metadata::{is_name, name as name_of};
 pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, OrchRef};
 pub use seconds::{Seconds, SecondsError};
+pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
 
 use crate::document::{Entry, Field, Fields};
 
-/// The one API version that is read.
+/// The API version of every kind but [`Secret`].
 pub const API: &str = "projectcalico.org/v3";
+/// The API version of Kubernetes' own kinds.
+pub const API_CORE: &str = "v1";
 
 const API_VERSION: Field = Field::honoured("apiVersion", API, "always projectcalico.org/v3");
 const KIND: Field = Field::honoured("kind", "Node", "the kind of the object");
@@ -57,12 +61,14 @@ pub enum Kind {
     IpPool,
     /// [`BlockAffinity`].
     BlockAffinity,
+    /// [`Secret`].
+    Secret,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are documented.
-    pub const ALL: [Self; 5] =
-        [Self::Node, Self::BgpConfiguration, Self::BgpPeer, Self::IpPool, Self::BlockAffinity];
+    pub const ALL: [Self; 6] =
+        [Self::Node, Self::BgpConfiguration, Self::BgpPeer, Self::IpPool, Self::BlockAffinity, Self::Secret];
 
     /// As manifests spell it.
     #[must_use]
@@ -73,6 +79,16 @@ impl Kind {
             Self::BgpPeer => "BGPPeer",
             Self::IpPool => "IPPool",
             Self::BlockAffinity => "BlockAffinity",
+            Self::Secret => "Secret",
+        }
+    }
+
+    /// The API version that its objects name.
+    #[must_use]
+    pub fn api(self) -> &'static str {
+        match self {
+            Self::Node | Self::BgpConfiguration | Self::BgpPeer | Self::IpPool | Self::BlockAffinity => API,
+            Self::Secret => API_CORE,
         }
     }
 
@@ -91,11 +107,12 @@ impl Kind {
             Self::BgpPeer => bgp_peer::FIELDS,
             Self::IpPool => ip_pool::FIELDS,
             Self::BlockAffinity => block_affinity::FIELDS,
+            Self::Secret => secret::FIELDS,
         }
     }
 }
 
-/// One object of any kind. Serialises as a manifest.
+/// One object of any kind. Serialises as a manifest, a Secret without its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
     /// A machine of the cluster.
@@ -108,6 +125,8 @@ pub enum Object {
     IpPool(IpPool),
     /// The claim of a node to a block.
     BlockAffinity(BlockAffinity),
+    /// Passwords.
+    Secret(Secret),
 }
 
 impl Object {
@@ -124,6 +143,7 @@ impl Object {
             Kind::BgpPeer => BgpPeer::read(metadata, object).map(Self::BgpPeer),
             Kind::IpPool => IpPool::read(metadata, object).map(Self::IpPool),
             Kind::BlockAffinity => BlockAffinity::read(metadata, object).map(Self::BlockAffinity),
+            Kind::Secret => Some(Self::Secret(Secret::read(metadata, object))),
         };
         read.filter(|_| named)
     }
@@ -137,6 +157,7 @@ impl Object {
             Self::BgpPeer(_) => Kind::BgpPeer,
             Self::IpPool(_) => Kind::IpPool,
             Self::BlockAffinity(_) => Kind::BlockAffinity,
+            Self::Secret(_) => Kind::Secret,
         }
     }
 
@@ -149,6 +170,7 @@ impl Object {
             Self::BgpPeer(object) => &object.metadata,
             Self::IpPool(object) => &object.metadata,
             Self::BlockAffinity(object) => &object.metadata,
+            Self::Secret(object) => &object.metadata,
         }
     }
 }
@@ -164,13 +186,14 @@ struct Manifest<'a, T: Serialize> {
 
 impl Serialize for Object {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (api_version, kind) = (API, self.kind().name());
+        let (api_version, kind) = (self.kind().api(), self.kind().name());
         match self {
             Self::Node(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpConfiguration(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpPeer(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::IpPool(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BlockAffinity(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::Secret(object) => Manifest { api_version, kind, object }.serialize(serializer),
         }
     }
 }

@@ -24,13 +24,23 @@ pub struct Neighbor {
     pub hold_time: u32,
     /// Wait for the other end to dial.
     pub passive: bool,
+    /// Further lines of BIRD's `protocol bgp`, `password "x"`.
+    pub bird_options: Vec<String>,
 }
 
 impl Neighbor {
     /// A session with a hold time of 9 s that both ends may open. It carries the family of its addresses.
     #[must_use]
     pub fn new(name: &str, local: IpAddr, address: IpAddr, remote_as: u32) -> Self {
-        Self { name: name.to_owned(), local, address, remote_as, hold_time: 9, passive: false }
+        let bird_options = Vec::new();
+        Self { name: name.to_owned(), local, address, remote_as, hold_time: 9, passive: false, bird_options }
+    }
+
+    /// The same with one more line in BIRD's `protocol bgp`.
+    #[must_use]
+    pub fn bird_option(mut self, line: &str) -> Self {
+        self.bird_options.push(line.to_owned());
+        self
     }
 
     /// The same with another hold time in seconds.

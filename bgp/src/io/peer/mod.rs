@@ -28,7 +28,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
-use tracing::{debug, trace};
+use tracing::{debug, info, trace};
 
 use super::connection::{Connection, Written};
 use super::feed::Feed;
@@ -171,10 +171,28 @@ impl NeighborTask {
         if reset {
             self.handle(PeerEvent::Stop(StopReason::ConfigurationChange), now);
         }
+        let rotates = config.password != self.peer.config().password;
         self.peer.reconfigure(config, now);
         self.apply_effects();
+        if rotates {
+            self.rotate_password(now);
+        }
         if reset {
             self.handle(PeerEvent::Start, now);
+        }
+    }
+
+    /// The connections that are up go on with the new key. One that cannot take it must not go on at all.
+    fn rotate_password(&mut self, now: Instant) {
+        let config = self.peer.config();
+        let (address, password) = (config.address, config.password.clone());
+        let changed = |connection: &Connection| connection.change_password(address, password.as_ref());
+        let results = self.connections.iter().map(|(&role, connection)| (role, changed(connection)));
+        for (role, result) in results.collect::<Vec<_>>() {
+            match result {
+                Ok(()) => info!(neighbor = %self.peer.config().name, %role, "password changed in place"),
+                Err(error) => self.disconnect(role, format!("its password cannot be changed: {error}"), now),
+            }
         }
     }
 

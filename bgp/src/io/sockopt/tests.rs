@@ -23,6 +23,7 @@ fn neighbor(address: IpAddr, port: u16, ttl_security_hops: Option<u8>) -> Neighb
         families: vec![AfiSafi::IPV4_UNICAST],
         graceful_restart: None,
         ttl_security_hops,
+        password: None,
         next_hop_mode: NextHopMode::Auto,
         next_hop_v4: None,
         next_hop_v6: None,
@@ -84,10 +85,14 @@ async fn ttl_security_drops_what_comes_from_afar() {
 }
 
 fn min_ttl_drops() -> u64 {
+    tcp_counter("TCPMinTTLDrop")
+}
+
+fn tcp_counter(wanted: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/net/netstat").unwrap();
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
     let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
-    let at = names.split_whitespace().position(|name| name == "TCPMinTTLDrop").expect("a counter");
+    let at = names.split_whitespace().position(|name| name == wanted).expect("a counter");
     values.split_whitespace().nth(at).unwrap().parse().unwrap()
 }
 
@@ -103,4 +108,108 @@ async fn unread_bytes_are_seen_without_reading_them() {
     dialled.write_all(b"x").await.unwrap();
     accepted.readable().await.unwrap();
     assert!(has_unread(&accepted));
+}
+
+fn password(text: &str) -> Option<Password> {
+    Password::new(text.as_bytes())
+}
+
+/// The counters are the whole namespace's: tests that read them take turns.
+static COUNTERS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Counted by the kernel for this namespace: segments whose signature was missing, not expected or wrong.
+fn md5_drops() -> u64 {
+    ["TCPMD5NotFound", "TCPMD5Unexpected", "TCPMD5Failure"].map(tcp_counter).iter().sum()
+}
+
+/// RFC 2385 §2.0: the handshake itself is signed, on both families, whoever dials.
+#[tokio::test]
+async fn rfc2385_the_same_key_connects_and_another_does_not() {
+    let _turn = COUNTERS.lock().await;
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let listener = listen(address.parse().unwrap()).unwrap();
+        let bound = listener.local_addr().unwrap();
+        change_listener_password(&listener, bound.ip(), password("one").as_ref()).unwrap();
+        let config =
+            |text| NeighborConfig { password: password(text), ..neighbor(bound.ip(), bound.port(), None) };
+        let (dialled, accepted) = tokio::join!(connect(config("one")), listener.accept());
+        dialled.unwrap();
+        accepted.unwrap();
+
+        for wrong in [config("two"), config("")] {
+            let before = md5_drops();
+            let dial = tokio::spawn(connect(wrong));
+            let counted = async {
+                while md5_drops() == before {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), counted).await.expect("its SYN is dropped");
+            assert!(!dial.is_finished(), "{address}");
+            dial.abort();
+        }
+    }
+}
+
+/// A key that both ends change stands in the way of nothing; one that only one end has changed stops everything.
+#[tokio::test]
+async fn rfc2385_a_connection_that_is_up_takes_a_new_key() {
+    let _turn = COUNTERS.lock().await;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = listener.local_addr().unwrap();
+    let config = neighbor(bound.ip(), bound.port(), None);
+    let (dialled, accepted) = tokio::join!(connect(config.clone()), listener.accept());
+    let (mut dialled, (mut accepted, _)) = (dialled.unwrap(), accepted.unwrap());
+    for key in [password("one"), password("two"), None, None] {
+        change_password(&dialled, bound.ip(), key.as_ref()).unwrap();
+        let before = md5_drops();
+        dialled.write_all(b"x").await.unwrap();
+        if key.is_some() {
+            let dropped = async {
+                while md5_drops() == before {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), dropped).await.expect("dropped before both changed");
+        }
+        change_password(&accepted, bound.ip(), key.as_ref()).unwrap();
+        let mut octet = [0];
+        tokio::time::timeout(Duration::from_secs(10), accepted.read_exact(&mut octet))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(&octet, b"x");
+    }
+}
+
+/// What was accepted before the listener knew the key is no hole: from its adoption on it must be signed.
+#[tokio::test]
+async fn rfc2385_an_unsigned_connection_is_mute_once_adopted() {
+    let _turn = COUNTERS.lock().await;
+    use tokio::io::AsyncWriteExt;
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = listener.local_addr().unwrap();
+    let config = neighbor(bound.ip(), bound.port(), None);
+    let (dialled, accepted) = tokio::join!(connect(config.clone()), listener.accept());
+    let (mut dialled, (accepted, _)) = (dialled.unwrap(), accepted.unwrap());
+    adopt(&accepted, bound.ip(), &NeighborConfig { password: password("one"), ..config }).unwrap();
+    let before = md5_drops();
+    dialled.write_all(b"x").await.unwrap();
+    let counted = async {
+        while md5_drops() == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), counted).await.expect("dropped");
+    assert!(!has_unread(&accepted));
+}
+
+#[test]
+fn a_password_is_shown_nowhere() {
+    let config =
+        NeighborConfig { password: password("hunter2"), ..neighbor([127, 0, 0, 1].into(), 179, None) };
+    let shown = format!("{config:?} {}", serde_json::to_string(&config).unwrap());
+    assert!(!shown.contains("hunter2") && !shown.contains("104"), "{shown}");
+    assert_eq!((password(""), password(&"x".repeat(81))), (None, None));
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::RibHandle;
-use super::listener::{Directory, Listener, ListenerSnapshot};
+use super::listener::{Directory, Entry, Listener, ListenerSnapshot};
 use super::peer::{Command, NeighborTask};
 use crate::PeerId;
 use crate::peer::{NeighborConfig, PeerSnapshot, StopReason};
@@ -212,7 +212,10 @@ impl Speaker {
     }
 
     fn publish_directory(&self) {
-        let entries = self.neighbors.iter().map(|(address, neighbor)| (*address, neighbor.commands.clone()));
+        let entries = self.neighbors.iter().map(|(address, neighbor)| {
+            let password = neighbor.config.password.clone();
+            (*address, Entry { commands: neighbor.commands.clone(), password })
+        });
         self.directory.send_replace(Arc::new(entries.collect::<HashMap<_, _>>()));
     }
 

@@ -23,6 +23,7 @@ fn neighbor(n: u8) -> NeighborConfig {
         families: vec![AfiSafi::IPV4_UNICAST],
         graceful_restart: None,
         ttl_security_hops: None,
+        password: None,
         next_hop_mode: NextHopMode::Auto,
         next_hop_v4: None,
         next_hop_v6: None,

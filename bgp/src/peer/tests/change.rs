@@ -8,7 +8,7 @@ type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 24] = [
+    let table: [Row; 25] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -27,6 +27,7 @@ fn what_each_field_costs() {
         ("restart_time_secs", |c| c.graceful_restart.as_mut().unwrap().restart_time_secs = 1, Live),
         ("restarting", |c| c.graceful_restart.as_mut().unwrap().restarting = false, Live),
         ("ttl_security_hops", |c| c.ttl_security_hops = Some(1), Reset),
+        ("password", |c| c.password = Password::new(*b"x"), Live),
         ("next_hop_mode", |c| c.next_hop_mode = NextHopMode::Keep, Reset),
         ("next_hop_v4", |c| c.next_hop_v4 = Some(Ipv4Addr::LOCALHOST), Reset),
         ("next_hop_v6", |c| c.next_hop_v6 = Some(std::net::Ipv6Addr::LOCALHOST), Reset),

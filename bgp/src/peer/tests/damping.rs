@@ -30,7 +30,8 @@ fn a_dial_that_hangs_is_superseded() {
     let mut peer = peer_in(State::Connect, Role::Outgoing, config(1, 2), now);
     assert_eq!(wake(&mut peer, &mut now), "dial");
     assert_eq!(peer.state(), State::Connect);
-    assert_eq!(peer.snapshot(now).last_error.unwrap(), "cannot connect: no answer within 5 s");
+    let error = peer.snapshot(now).last_error.unwrap();
+    assert!(error.starts_with("cannot connect: no answer within 5 s"), "{error}");
 }
 
 #[test]
@@ -193,4 +194,20 @@ fn a_change_to_passive_and_back_takes_hold_at_once() {
     );
     peer.reconfigure(config(1, 2), now);
     assert_eq!((effects(&mut peer).as_str(), peer.state()), ("dial", State::Connect));
+}
+
+/// RFC 2385 §4.0: who has another key does not answer, so the last error has to say what it may be.
+#[test]
+fn a_dial_that_hangs_is_shown() {
+    let now = Instant::now();
+    for (password, hint) in
+        [(None, "wants a TCP-MD5 password"), (Password::new(*b"x"), "password is not ours")]
+    {
+        let mut peer = Peer::new(NeighborConfig { password, ..config(1, 2) }, 7);
+        peer.handle(PeerEvent::Start, now);
+        let due = peer.next_deadline().unwrap();
+        peer.handle(PeerEvent::Deadline, due);
+        let error = peer.snapshot(due).last_error.unwrap();
+        assert!(error.starts_with("cannot connect: no answer within") && error.contains(hint), "{error}");
+    }
 }
