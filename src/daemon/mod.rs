@@ -94,7 +94,12 @@ pub fn settings_or_exit(path: Option<&Path>) -> Result<Settings, ExitCode> {
 fn start_logging(format: LogFormat) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written (a full disk, a journald that restarts) must not end the daemon, and saying so
+    // on the same stderr would.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => builder.json().init(),
@@ -106,7 +111,9 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let sole_writer = settings.fib_enabled.then(SoleWriter::claim).transpose()?;
-    let socket = ControlSocket::bind(&settings.socket).await.context("the control socket")?;
+    let socket = ControlSocket::bind(&settings.socket)
+        .await
+        .with_context(|| format!("the control socket {}", settings.socket.display()))?;
     tracing::info!(node = settings.node_name, version = crate::VERSION, "starting");
 
     let reports = Arc::new(NextHopReports::default());
