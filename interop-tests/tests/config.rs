@@ -2,9 +2,10 @@
 #![allow(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use anyhow::{Context, Result, ensure};
-use interop_tests::speaker::bird::BirdSession;
+use interop_tests::speaker::Neighbor;
+use interop_tests::speaker::bird::{BirdConfig, BirdSession};
 use interop_tests::speaker::manx::Problem;
-use interop_tests::uplink::{self, ROUTER, SESSIONS};
+use interop_tests::uplink::{self, NODE, ROUTER, SESSIONS};
 use interop_tests::{Bird, Lab, Manifest, Manx, RouteMonitor, can_run, ip, secs};
 
 /// The node with BIRD as its router, both sessions up.
@@ -153,4 +154,29 @@ fn the_wrong_as_is_named() -> Result<()> {
     let session = bird.session(SESSIONS[0])?;
     ensure!(!session.info.starts_with("Established"), "{session:?}");
     Ok(())
+}
+
+/// Another BGP daemon on the node is the commonest mistake of a migration.
+#[test]
+fn a_port_that_is_taken_is_a_problem_of_the_node() -> Result<()> {
+    if !can_run("a_port_that_is_taken_is_a_problem_of_the_node") {
+        return Ok(());
+    }
+    let lab = uplink::build()?;
+    let neighbor = Neighbor::new("tor1", ip(NODE[0]), ip(ROUTER[0]), uplink::ROUTER_AS);
+    let config = BirdConfig { neighbors: vec![neighbor], local_as: uplink::NODE_AS, ..uplink::bird() };
+    let mut other = Bird::start(lab.host("node1")?, config)?;
+    let manx = Manx::launch(lab.host("node1")?, &uplink::manifests())?;
+    let names_it = || -> Result<bool> {
+        Ok(manx.status()?.problems.iter().any(|one| one.message.starts_with("cannot listen on 0.0.0.0:179")))
+    };
+    lab.wait_until("manx status names the port", secs(5), || {
+        ensure!(names_it()?, "{:?}", manx.status()?.problems);
+        Ok(())
+    })?;
+    other.kill()?;
+    lab.wait_until("the port is ours", secs(20), || {
+        ensure!(!names_it()?, "{:?}", manx.status()?.problems);
+        Ok(())
+    })
 }

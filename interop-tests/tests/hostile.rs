@@ -186,3 +186,32 @@ fn ensure_rogue_route(lab: &Lab, prefix: &str, wanted: bool) -> Result<()> {
         },
     )
 }
+
+/// A disk that is full, or a journald that restarts, takes the log away; routing goes on.
+#[test]
+fn a_log_that_cannot_be_written_does_not_end_the_daemon() -> Result<()> {
+    if !can_run("a_log_that_cannot_be_written_does_not_end_the_daemon") {
+        return Ok(());
+    }
+    let lab = uplink::build()?;
+    let node = lab.host("node1")?;
+    let _bird = Bird::start(lab.host("router")?, uplink::bird())?;
+    let manx = Manx::prepare(node)?;
+    manx.apply_all(&uplink::manifests())?;
+    let daemon = format!(
+        "exec {} daemon --config {} 2>/dev/full",
+        manx.binary().display(),
+        manx.config_path().display()
+    );
+    let mut process = node.spawn("deaf-manx", &["sh", "-c", &daemon])?;
+    lab.wait_until("the routes are there", secs(15), || {
+        process.ensure_running()?;
+        for (index, family) in Family::ALL.into_iter().enumerate() {
+            ensure!(kernel::learned(node, family)?.contains(&net(ANNOUNCED[index])), "{family:?}");
+        }
+        Ok(())
+    })?;
+    let status = process.terminate(secs(5))?;
+    ensure!(status.code() == Some(0), "{status}");
+    Ok(())
+}

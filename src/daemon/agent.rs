@@ -59,6 +59,7 @@ pub(super) struct Agent {
 impl Agent {
     pub(super) async fn status(&self) -> Result<StatusDocument, Refusal> {
         let peers = self.peer_snapshots().await;
+        let listeners = self.speaker.lock().await.as_ref().map(Speaker::listeners).unwrap_or_default();
         let rib = self.rib.query(bgp::rib::Rib::summary).await.ok_or_else(Refusal::stopping)?;
         let fib = self.fib.summary().await.map_err(|_| Refusal::stopping())?;
         let state = Arc::clone(&self.state.borrow());
@@ -66,6 +67,7 @@ impl Agent {
             state: &state,
             uptime_secs: self.started.elapsed().as_secs(),
             peers: &peers,
+            listeners: &listeners,
             rib: &rib,
             fib: &fib,
             fib_enabled: self.fib_enabled,

@@ -98,7 +98,12 @@ pub fn settings_or_exit(path: Option<&Path>) -> Result<Settings, ExitCode> {
 fn start_logging(format: LogFormat) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written (a full disk, a journald that restarts) must not end the daemon, and saying so
+    // on the same stderr would.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => builder.json().init(),
@@ -108,7 +113,9 @@ fn start_logging(format: LogFormat) {
 async fn run(settings: Settings) -> anyhow::Result<()> {
     // Before anything else: a second daemon must not get as far as the kernel or the peers. Held until the end.
     let _sole_writer = settings.fib_enabled.then(SoleWriter::claim).transpose()?;
-    let socket = ControlSocket::bind(&settings.socket).await.context("the control socket")?;
+    let socket = ControlSocket::bind(&settings.socket)
+        .await
+        .with_context(|| format!("the control socket {}", settings.socket.display()))?;
     let signals = Signals::new()?;
     tracing::info!(node = settings.node_name, version = crate::VERSION, "starting");
     if settings.ipam_enabled || settings.felix_enabled {

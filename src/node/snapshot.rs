@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use bgp::io::ListenerSnapshot;
 use bgp::peer::PeerSnapshot;
 use bgp::rib::snapshot::{
     AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, PeerSummary, RibSummary,
     RouteSnapshot as RibRoute,
 };
 use bgp::rib::{Ineligible, LossReason};
-use config::Problem;
+use config::{Problem, Severity};
 use fib::snapshot::{FibSnapshot, FibSummary, NextHopView, RouteSnapshot};
 use serde::Serialize;
 
@@ -27,6 +28,8 @@ pub struct StatusInputs<'a> {
     pub uptime_secs: u64,
     /// Sessions.
     pub peers: &'a [PeerSnapshot],
+    /// Where neighbors can reach us.
+    pub listeners: &'a [ListenerSnapshot],
     /// The BGP table.
     pub rib: &'a RibSummary,
     /// The kernel's side.
@@ -40,7 +43,7 @@ pub struct StatusInputs<'a> {
 /// The node in one document.
 #[must_use]
 pub fn status(inputs: &StatusInputs<'_>) -> StatusDocument {
-    let StatusInputs { state, peers, rib, fib, .. } = *inputs;
+    let StatusInputs { state, peers, listeners, rib, fib, .. } = *inputs;
     let waiting_for: Vec<String> = [
         (state.desired.is_none(), "a Node object that names this node"),
         (fib.scans == 0, "the kernel's routes"),
@@ -72,8 +75,26 @@ pub fn status(inputs: &StatusInputs<'_>) -> StatusDocument {
             paths: rib.families.iter().map(|family| family.paths).sum(),
         },
         fib: fib_counts(fib, inputs.fib_enabled),
-        problems: state.problems.iter().map(problem).collect(),
+        problems: state.problems.iter().map(problem).chain(unreachable(listeners, peers)).collect(),
     }
+}
+
+/// Addresses that could not be listened on and that a peer may need: typically another BGP daemon has the port. A
+/// host without IPv6 cannot listen there and does not have to.
+fn unreachable(listeners: &[ListenerSnapshot], peers: &[PeerSnapshot]) -> Vec<ProblemDocument> {
+    let is_needed = |listener: &&ListenerSnapshot| {
+        peers.iter().any(|peer| peer.address.is_ipv4() == listener.address.is_ipv4())
+    };
+    let problem = |listener: &ListenerSnapshot| {
+        let error = listener.error.as_ref()?;
+        let message = format!(
+            "cannot listen on {}: {error}; peers cannot reach us there, tried again",
+            listener.address
+        );
+        let severity = Severity::Warning.to_string();
+        Some(ProblemDocument { severity, message, ..ProblemDocument::default() })
+    };
+    listeners.iter().filter(is_needed).filter_map(problem).collect()
 }
 
 fn problem(problem: &Problem) -> ProblemDocument {
