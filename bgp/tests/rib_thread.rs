@@ -8,9 +8,8 @@ mod rib_support;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bgp::io::{RibHandle, RibSink};
+use bgp::io::{RibHandle, RibSink, ToPeer};
 use bgp::rib::{BestChange, NextHopStatus, RibEvent};
-use bytes::Bytes;
 use rib_support::*;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -61,7 +60,7 @@ async fn next<T>(receiver: &mut mpsc::UnboundedReceiver<T>) -> T {
 #[tokio::test]
 async fn events_in_effects_out() {
     let (rib, mut seen) = spawn();
-    let (sender, mut bytes) = mpsc::unbounded_channel::<Bytes>();
+    let (sender, mut bytes) = mpsc::unbounded_channel::<ToPeer>();
     let (from, to) = (ebgp(1), ebgp(2));
     rib.send(RibEvent::Configure(config())).await;
     rib.send(RibEvent::Neighbors(Vec::new())).await;
@@ -82,7 +81,8 @@ async fn events_in_effects_out() {
     assert_eq!(best, Some(1));
     let mut received = 0;
     while received < 2 * 23 + 40 {
-        received += next(&mut bytes).await.len();
+        let ToPeer::Messages(messages) = next(&mut bytes).await else { panic!("no limit is set") };
+        received += messages.len();
     }
     rib.send(RibEvent::PeerDown { peer: to.peer, retain: None }).await;
     // Down: the sender is let go, so that the peer's task sees the end.

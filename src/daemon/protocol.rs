@@ -139,6 +139,8 @@ pub struct PeerDocument {
     pub restart_time_secs: Option<u16>,
     /// We reflect routes for it.
     pub reflector_client: bool,
+    /// Most prefixes it may send; absent: any number.
+    pub maximum_prefixes: Option<u32>,
     /// TCP-MD5 (RFC 2385) is on.
     pub password: bool,
     /// Paths it has sent.

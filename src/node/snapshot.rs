@@ -172,6 +172,7 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
             .and_then(|terms| terms.restart.as_ref())
             .map(|restart| restart.restart_time_secs),
         reflector_client,
+        maximum_prefixes: peer.prefix_limit.map(|limit| limit.received),
         password: peer.password,
         messages_in: messages(&peer.received) + peer.received.updates,
         messages_out: messages(&peer.sent),

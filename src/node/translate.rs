@@ -3,13 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bgp::io::Desired as DesiredBgp;
-use bgp::peer::{GracefulRestartConfig, NeighborConfig, NextHopMode, Password};
+use bgp::peer::{
+    GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
+};
 use bgp::rib::{ExportAction, ExportPolicy, ExportRule, OriginatedRoute, RibConfig};
 use bgp::{AfiSafi, Asn, ClusterId, RouterId};
 use config::Problem;
 use config::catalog::Resources;
 use config::expand::{self, Session, Speaker};
-use config::model::{Family, NextHopMode as ManifestNextHopMode};
+use config::model::{
+    Family, LimitAction, MaximumPrefixes, NextHopMode as ManifestNextHopMode, PREFIX_RESTART_TIME_DEFAULT,
+};
 use fib::FibConfig;
 use ipnet::IpNet;
 
@@ -151,8 +155,19 @@ fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> Option<Ne
         next_hop_v4: speaker.ipv4,
         next_hop_v6: speaker.ipv6,
         allow_local_as: session.allow_local_as,
+        prefix_limit: session.maximum_prefixes.map(prefix_limit),
+        shutdown: session.shutdown.clone(),
         reflector_client: session.reflector_client.map(ClusterId),
     })
+}
+
+fn prefix_limit(limit: MaximumPrefixes) -> PrefixLimit {
+    let action = match (limit.action, limit.restart_time.unwrap_or(PREFIX_RESTART_TIME_DEFAULT).0) {
+        (LimitAction::Warn, _) => PrefixLimitAction::Warn,
+        (LimitAction::Shutdown, _) | (LimitAction::Restart, 0) => PrefixLimitAction::Shutdown,
+        (LimitAction::Restart, after_secs) => PrefixLimitAction::Restart { after_secs },
+    };
+    PrefixLimit { received: limit.received, action }
 }
 
 fn afi_safi(family: Family) -> AfiSafi {

@@ -6,10 +6,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::RibHandle;
+use super::{RibHandle, ToPeer};
 use crate::PeerId;
 use crate::rib::RibEvent;
 
@@ -21,7 +20,7 @@ const ROOM: usize = 64;
 #[derive(Debug)]
 pub(super) enum Item {
     /// From now on its bytes go there.
-    Attach(mpsc::UnboundedSender<Bytes>),
+    Attach(mpsc::UnboundedSender<ToPeer>),
     /// Something happened.
     Event(RibEvent),
 }

@@ -25,5 +25,5 @@ mod sockopt;
 pub mod speaker;
 
 pub use listener::ListenerSnapshot;
-pub use rib::{RibHandle, RibSink};
+pub use rib::{RibHandle, RibSink, ToPeer};
 pub use speaker::{Desired, Speaker};

@@ -16,8 +16,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::PeerId;
 use crate::rib::{BestChange, Rib, RibEffect, RibEvent};
+use crate::{AfiSafi, PeerId};
 
 /// Requests that may wait. At most one UPDATE of 64 KiB each.
 const QUEUE_LEN: usize = 1024;
@@ -45,9 +45,23 @@ pub struct RibHandle {
     requests: mpsc::Sender<Request>,
 }
 
+/// From the RIB to a peer's task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToPeer {
+    /// Whole messages for its socket.
+    Messages(Bytes),
+    /// See [`RibEffect::TooManyPrefixes`].
+    TooManyPrefixes {
+        /// The family with the most.
+        family: AfiSafi,
+        /// How many of all families.
+        received: u64,
+    },
+}
+
 enum Request {
     Event(RibEvent),
-    Attach(PeerId, mpsc::UnboundedSender<Bytes>),
+    Attach(PeerId, mpsc::UnboundedSender<ToPeer>),
     Query(Box<dyn FnOnce(&Rib) + Send>),
 }
 
@@ -75,7 +89,7 @@ impl RibHandle {
     /// From now on bytes for `peer` go to `bytes`, until it is reported down. Send before `PeerUp`. The
     /// channel needs no bound of its own: the RIB hands out at most the peer's `transmit_window` (and what
     /// one message needs) before it is told `Transmitted`.
-    pub async fn attach(&self, peer: PeerId, bytes: mpsc::UnboundedSender<Bytes>) {
+    pub async fn attach(&self, peer: PeerId, bytes: mpsc::UnboundedSender<ToPeer>) {
         self.request(Request::Attach(peer, bytes)).await;
     }
 
@@ -105,7 +119,7 @@ struct RibThread {
     rib: Rib,
     sink: Box<dyn RibSink>,
     /// Where the bytes of each attached peer go.
-    peers: BTreeMap<PeerId, mpsc::UnboundedSender<Bytes>>,
+    peers: BTreeMap<PeerId, mpsc::UnboundedSender<ToPeer>>,
 }
 
 impl RibThread {
@@ -154,6 +168,7 @@ impl RibThread {
             | RibEvent::PeerUp(_)
             | RibEvent::Update { .. }
             | RibEvent::Refresh { .. }
+            | RibEvent::PrefixLimit { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }
@@ -172,18 +187,21 @@ impl RibThread {
                 RibEffect::TrackNextHop(next_hop) => self.sink.track_next_hop(next_hop),
                 RibEffect::UntrackNextHop(next_hop) => self.sink.untrack_next_hop(next_hop),
                 RibEffect::InSync => self.sink.in_sync(),
-                RibEffect::Transmit { peers, messages } => self.transmit(&peers, &messages),
+                RibEffect::Transmit { peers, messages } => self.tell(&peers, &ToPeer::Messages(messages)),
+                RibEffect::TooManyPrefixes { peer, family, received } => {
+                    self.tell(&[peer], &ToPeer::TooManyPrefixes { family, received });
+                }
             }
         }
     }
 
-    fn transmit(&self, peers: &[PeerId], messages: &Bytes) {
+    fn tell(&self, peers: &[PeerId], what: &ToPeer) {
         for peer in peers {
-            match self.peers.get(peer).map(|bytes| bytes.send(messages.clone())) {
+            match self.peers.get(peer).map(|bytes| bytes.send(what.clone())) {
                 Some(Ok(())) => {}
                 // Its task has ended; it will be reported down.
                 Some(Err(_)) => tracing::trace!(%peer, "no one takes its bytes any more"),
-                None => tracing::warn!(%peer, "up but not attached: its bytes are lost"),
+                None => tracing::warn!(%peer, "up but not attached: what it is told is lost"),
             }
         }
     }

@@ -41,6 +41,8 @@ impl ConfigChange {
             next_hop_v4,
             next_hop_v6,
             allow_local_as,
+            prefix_limit,
+            shutdown,
             reflector_client,
         } = old;
         let when = |differs: bool, change: Self| if differs { change } else { Self::None };
@@ -54,6 +56,9 @@ impl ConfigChange {
             when(*passive != new.passive, Self::Live),
             // RFC 2385 leaves it open; the kernel changes the key of a connection that is up. See sockopt.
             when(*password != new.password, Self::Live),
+            // The RIB is told, and a session that ended because of it may begin again.
+            when(*prefix_limit != new.prefix_limit, Self::Live),
+            when(*shutdown != new.shutdown, Self::Reset),
             // From the next session on: not worth the routes of this one.
             when(*keepalive_secs != new.keepalive_secs, Self::Live),
             // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::connection::{Connection, Phase};
 use super::fsm::Standing;
 use super::timer::Timer;
-use super::{DownReason, Peer, PeerEffect, Role, State, StopReason};
+use super::{DownReason, Peer, PeerEffect, PrefixLimitAction, Role, State, StopReason};
+use crate::AfiSafi;
 use crate::wire::{DecodeError, ErrorCode, ErrorSubcode, Message, Notification};
 
 /// First IdleHoldTimer after an error.
@@ -49,6 +50,7 @@ impl Peer {
         self.timers.stop_all();
         self.standing = Standing::Idle;
         self.consecutive_errors = 0;
+        self.is_over_limit = false;
         self.without_capabilities = false;
     }
 
@@ -100,6 +102,34 @@ impl Peer {
     pub(super) fn send_hold_expired(&mut self, role: Role, now: Instant) {
         let notification = Notification::new(ErrorSubcode::SEND_HOLD_TIMER_EXPIRED);
         self.fail(role, notification, "the neighbor takes no data (RFC 9687)".to_owned(), now);
+    }
+
+    /// RFC 4271 §6.7. A limit that was raised or dropped while the RIB's word was on its way is not exceeded.
+    pub(super) fn too_many_prefixes(&mut self, role: Role, family: AfiSafi, received: u64, now: Instant) {
+        let Some(limit) = self.config.prefix_limit.filter(|limit| received > limit.received.into()) else {
+            return;
+        };
+        let (idle, next) = match limit.action {
+            PrefixLimitAction::Warn => return,
+            PrefixLimitAction::Restart { after_secs } => {
+                (Some(Duration::from_secs(after_secs.into())), format!("tried again in {after_secs} s"))
+            }
+            PrefixLimitAction::Shutdown => (None, "down until maximumPrefixes changes".to_owned()),
+        };
+        let reason = format!("{received} prefixes, {} are allowed; {next}", limit.received);
+        let notification = maximum_prefixes_reached(family, limit.received);
+        let down = DownReason::Sent { notification: notification.clone(), reason };
+        // The session first: its end is the one to be shown.
+        let others = self.connections.keys().copied().filter(|&other| other != role).collect::<Vec<_>>();
+        for role in std::iter::once(role).chain(others) {
+            self.close(role, down.clone(), Some(notification.clone()), now);
+        }
+        self.cancel_connect();
+        self.standing = Standing::Idle;
+        self.is_over_limit = true;
+        if let Some(idle) = idle {
+            self.timers.start(Timer::IdleHold, now + idle);
+        }
     }
 
     fn fail(&mut self, role: Role, notification: Notification, reason: String, now: Instant) {
@@ -163,6 +193,13 @@ impl Peer {
         let hold = self.jitter.shorten(hold);
         self.timers.start(Timer::IdleHold, now + hold);
     }
+}
+
+/// RFC 4486 §4: the data is AFI, SAFI and the upper bound. Ours is over all families, so it names the one with
+/// the most.
+fn maximum_prefixes_reached(family: AfiSafi, limit: u32) -> Notification {
+    let data = [&family.afi.to_be_bytes()[..], &[family.safi], &limit.to_be_bytes()].concat();
+    Notification::with_data(ErrorSubcode::MAXIMUM_PREFIXES_REACHED, data.into())
 }
 
 /// What to say when told to stop; `None` is to say nothing at all.

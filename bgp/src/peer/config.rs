@@ -60,6 +60,30 @@ impl fmt::Debug for Password {
     }
 }
 
+/// How many prefixes a neighbor may send, over all families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixLimit {
+    /// The most that are allowed, before any policy.
+    pub received: u32,
+    /// What happens with the first one beyond.
+    pub action: PrefixLimitAction,
+}
+
+/// What happens to a session that goes beyond its [`PrefixLimit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrefixLimitAction {
+    /// A line in the log, once per session; everything is taken.
+    Warn,
+    /// It ends (Cease, Maximum Number of Prefixes Reached, RFC 4486) and may come back later.
+    Restart {
+        /// Seconds until then, at least 1.
+        after_secs: u16,
+    },
+    /// It ends, and stays down until the limit changes.
+    Shutdown,
+}
+
 /// One neighbor. Two configurations that are equal need no action at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeighborConfig {
@@ -104,6 +128,10 @@ pub struct NeighborConfig {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// How often our own AS may stand in a received AS_PATH (allowas-in).
     pub allow_local_as: u8,
+    /// Most prefixes it may send.
+    pub prefix_limit: Option<PrefixLimit>,
+    /// Administratively down, with a text for the other operator (RFC 9003; empty for none).
+    pub shutdown: Option<String>,
     /// We reflect for it: it is our client and this is our cluster (RFC 4456).
     pub reflector_client: Option<ClusterId>,
 }

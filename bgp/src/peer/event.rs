@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Negotiated;
+use crate::AfiSafi;
 use crate::wire::{DecodeError, Message, Notification, RouteRefresh, Update};
 
 /// Which connection of a neighbor.
@@ -88,6 +89,15 @@ pub enum PeerEvent {
         role: Role,
         /// Whether more wait.
         waiting: bool,
+    },
+    /// The RIB holds more prefixes of the session than its limit allows.
+    TooManyPrefixes {
+        /// On which connection.
+        role: Role,
+        /// The family with the most.
+        family: AfiSafi,
+        /// How many of all families.
+        received: u64,
     },
     /// Time passed. Early, late and repeated ones are harmless.
     Deadline,

@@ -50,6 +50,8 @@ pub struct Peer {
     /// The peer refused the Capabilities parameter in its last NOTIFICATION (RFC 5492 §3).
     pub(super) without_capabilities: bool,
     pub(super) consecutive_errors: u32,
+    /// Idle because the neighbor sent too many prefixes.
+    pub(super) is_over_limit: bool,
     pub(super) history: History,
     pub(super) effects: VecDeque<PeerEffect>,
 }
@@ -88,6 +90,7 @@ impl Peer {
             restarting,
             without_capabilities: false,
             consecutive_errors: 0,
+            is_over_limit: false,
             history: History::default(),
             effects: VecDeque::new(),
         }
@@ -113,6 +116,9 @@ impl Peer {
             PeerEvent::Disconnected { role, reason } => self.step(Input::Disconnected(role, reason), now),
             PeerEvent::Unread { role } => self.step(Input::Unread(role), now),
             PeerEvent::Backlog { role, waiting } => self.step(Input::Backlog(role, waiting), now),
+            PeerEvent::TooManyPrefixes { role, family, received } => {
+                self.step(Input::TooManyPrefixes(role, family, received), now);
+            }
             // Every arm that a timer leads to starts its timer later than `now` or not at all, so this ends.
             PeerEvent::Deadline => {
                 while let Some(timer) = self.timers.poll_due(now) {
@@ -157,7 +163,11 @@ impl Peer {
     /// Takes over a configuration. It holds from the next dial or OPEN on; where that will not do
     /// ([`super::ConfigChange::Reset`]), stop the peer before and start it afterwards.
     pub fn reconfigure(&mut self, config: NeighborConfig, now: Instant) {
-        let was_passive = std::mem::replace(&mut self.config, config).passive;
+        let NeighborConfig { passive: was_passive, prefix_limit: old_limit, .. } =
+            std::mem::replace(&mut self.config, config);
+        if self.is_over_limit && old_limit != self.config.prefix_limit {
+            return self.begin(now);
+        }
         if was_passive == self.config.passive || !self.connections.is_empty() {
             return;
         }
@@ -200,7 +210,8 @@ impl Peer {
                 | I::Notification(..)
                 | I::Malformed(..)
                 | I::Unread(_)
-                | I::Backlog(..),
+                | I::Backlog(..)
+                | I::TooManyPrefixes(..),
             ) => {}
 
             (S::Connect, I::Connected(role, local, remote)) => self.send_open(role, local, remote, now),
@@ -222,7 +233,8 @@ impl Peer {
                 | I::Notification(..)
                 | I::Malformed(..)
                 | I::Unread(_)
-                | I::Backlog(..),
+                | I::Backlog(..)
+                | I::TooManyPrefixes(..),
             ) => {}
 
             // A dial that was given up and came up all the same.
@@ -250,7 +262,8 @@ impl Peer {
                 | I::Notification(..)
                 | I::Malformed(..)
                 | I::Unread(_)
-                | I::Backlog(..),
+                | I::Backlog(..)
+                | I::TooManyPrefixes(..),
             ) => {}
 
             (S::OpenSent, I::Open(role, open)) => self.check_open(role, &open, now),
@@ -272,7 +285,8 @@ impl Peer {
                 | I::Connected(..)
                 | I::ConnectFailed(_)
                 | I::Unread(_)
-                | I::Backlog(..),
+                | I::Backlog(..)
+                | I::TooManyPrefixes(..),
             ) => {}
 
             (S::OpenConfirm, I::Keepalive(role)) => self.establish(role, now),
@@ -294,7 +308,8 @@ impl Peer {
                 | I::SendHoldExpired(_)
                 | I::Connected(..)
                 | I::ConnectFailed(_)
-                | I::Backlog(..),
+                | I::Backlog(..)
+                | I::TooManyPrefixes(..),
             ) => {}
 
             (S::Established, I::Update(role, update)) => self.deliver_update(role, *update, now),
@@ -307,6 +322,9 @@ impl Peer {
             (S::Established, I::KeepaliveDue(role)) => self.send_keepalive(role, now),
             (S::Established, I::SendHoldExpired(role)) => self.send_hold_expired(role, now),
             (S::Established, I::Backlog(role, waiting)) => self.restart_send_hold(role, waiting, now),
+            (S::Established, I::TooManyPrefixes(role, family, received)) => {
+                self.too_many_prefixes(role, family, received, now);
+            }
             (S::Established, I::Disconnected(role, reason)) => self.disconnected(role, reason, now),
             (S::Established, I::Stop(reason)) => self.stop(&reason, now),
             (
@@ -340,7 +358,8 @@ impl Peer {
             | Input::Notification(role, _)
             | Input::Malformed(role, _)
             | Input::Unread(role)
-            | Input::Backlog(role, _) => {
+            | Input::Backlog(role, _)
+            | Input::TooManyPrefixes(role, ..) => {
                 self.connections.get(role).map_or_else(|| self.standing.state(), Connection::state)
             }
         }

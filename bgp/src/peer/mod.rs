@@ -44,7 +44,9 @@ pub mod snapshot;
 mod timer;
 
 pub use change::ConfigChange;
-pub use config::{GracefulRestartConfig, NeighborConfig, NextHopMode, Password};
+pub use config::{
+    GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
+};
 pub use event::{DownReason, PeerEffect, PeerEvent, Role, StopReason};
 pub use fsm::{Peer, State};
 pub use negotiate::{Negotiated, PeerRestart};

@@ -8,7 +8,7 @@ use super::connection::{Connection, Phase};
 use super::fsm::Standing;
 use super::negotiate::{local_open, negotiate};
 use super::timer::Timer;
-use super::{DownReason, Negotiated, Peer, PeerEffect, Role};
+use super::{DownReason, Negotiated, Peer, PeerEffect, Role, StopReason};
 use crate::wire::{ErrorSubcode, Message, Notification, OpenMessage};
 
 /// Hold time until the hold time is agreed (RFC 4271 §8.2.2 suggests four minutes).
@@ -27,9 +27,16 @@ enum Collision {
 }
 
 impl Peer {
-    /// Leaves Idle, or starts over without a connection.
+    /// Leaves Idle, or starts over without a connection; unless it is administratively down.
     pub(super) fn begin(&mut self, now: Instant) {
         self.timers.stop(Timer::IdleHold);
+        self.is_over_limit = false;
+        if let Some(text) = &self.config.shutdown {
+            let reason = DownReason::Stopped(StopReason::Shutdown(text.clone()));
+            self.history.last_error = Some((now, reason));
+            self.standing = Standing::Idle;
+            return;
+        }
         if self.config.passive {
             self.cancel_connect();
             self.standing = Standing::Active;

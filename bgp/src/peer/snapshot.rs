@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, Phase};
 use super::timer::Timer;
-use super::{Negotiated, Peer, Role, State};
+use super::{Negotiated, Peer, PrefixLimit, Role, State};
 use crate::wire::Message;
 use crate::{Asn, PeerId, PeerKind, RouterId};
 
@@ -77,6 +77,8 @@ pub struct PeerSnapshot {
     pub router_id: RouterId,
     /// We never dial.
     pub passive: bool,
+    /// Most prefixes it may send.
+    pub prefix_limit: Option<PrefixLimit>,
     /// TCP-MD5 (RFC 2385) is on.
     pub password: bool,
     /// The furthest that any connection has come.
@@ -132,6 +134,7 @@ impl Peer {
             remote_as: config.remote_as,
             router_id: config.router_id,
             passive: config.passive,
+            prefix_limit: config.prefix_limit,
             password: config.password.is_some(),
             state: self.state(),
             state_secs: self.history.state_since.map_or(0, secs_since),

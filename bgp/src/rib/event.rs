@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::peer::{Negotiated, NextHopMode};
+use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, ClusterId, PeerId, RouterId};
 
@@ -86,6 +86,8 @@ pub struct RibPeer {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// How often our AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
+    /// Most prefixes it may send.
+    pub prefix_limit: Option<PrefixLimit>,
     /// Set for our route reflection clients.
     pub reflector_client: Option<ClusterId>,
     /// Bytes that may be handed out for it before some are reported [`RibEvent::Transmitted`].
@@ -148,6 +150,13 @@ pub enum RibEvent {
         /// What.
         family: AfiSafi,
     },
+    /// Another limit for an established peer.
+    PrefixLimit {
+        /// Whose.
+        peer: PeerId,
+        /// From now on.
+        limit: Option<PrefixLimit>,
+    },
     /// The whole set of our own routes.
     Originate(Vec<OriginatedRoute>),
     /// Next hops whose status changed. A next hop never named is pending, and ineligible.
@@ -207,6 +216,16 @@ pub enum RibEffect {
     TrackNextHop(IpAddr),
     /// No path uses it any more.
     UntrackNextHop(IpAddr),
+    /// The peer has sent more prefixes than its limit allows. Once per session and limit. Unless the limit only
+    /// warns, nothing more is taken from this session.
+    TooManyPrefixes {
+        /// Whose.
+        peer: PeerId,
+        /// The family with the most.
+        family: AfiSafi,
+        /// How many of all families.
+        received: u64,
+    },
     /// Every configured peer has been heard (End-of-RIB), or the time for it is over. Once per life.
     InSync,
 }

@@ -102,7 +102,9 @@ impl Rib {
 
     pub(super) fn handle_update(&mut self, peer: PeerId, update: Update) {
         let Some(slot) = self.shared.peers.slot(peer) else { return };
-        let Some(entry) = self.shared.peers.get_mut(slot).filter(|entry| entry.is_up()) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot).filter(|entry| entry.takes_updates()) else {
+            return;
+        };
         entry.active_at = self.shared.now;
         let kind = entry.terms.negotiated.kind;
         // RFC 4271 §4.3: a prefix in both counts as announced.
@@ -129,6 +131,7 @@ impl Rib {
         if let Some(family) = update.end_of_rib.and_then(Family::of) {
             self.handle_end_of_rib(slot, family);
         }
+        self.check_prefix_limit(slot);
     }
 
     fn announce(&mut self, source: Slot, family: AfiSafi, attributes: PathAttributes, nlri: &[Nlri]) {

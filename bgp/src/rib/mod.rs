@@ -49,6 +49,7 @@ mod next_hop;
 mod pack;
 mod path;
 mod peers;
+mod prefix_limit;
 mod session;
 pub mod snapshot;
 mod startup;
@@ -149,6 +150,7 @@ impl Rib {
             RibEvent::PeerDown { peer, retain } => self.handle_peer_down(peer, retain.as_ref()),
             RibEvent::Update { peer, update } => self.handle_update(peer, *update),
             RibEvent::Refresh { peer, family } => self.handle_refresh(peer, family),
+            RibEvent::PrefixLimit { peer, limit } => self.handle_prefix_limit(peer, limit),
             RibEvent::Originate(routes) => self.handle_originate(&routes),
             RibEvent::NextHopChanged(changes) => self.handle_next_hop_changed(changes),
             RibEvent::Transmitted { peer, bytes } => self.handle_transmitted(peer, bytes),

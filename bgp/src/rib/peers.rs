@@ -169,6 +169,7 @@ impl Peers {
             families: PerFamily::default(),
             active_at: now,
             heard: false,
+            is_over_limit: false,
             is_removed: false,
         };
         let slot = match self.free.pop() {

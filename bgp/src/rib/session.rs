@@ -56,6 +56,8 @@ pub(super) struct PeerEntry {
     pub(super) active_at: Instant,
     /// Start-up does not wait for it any more.
     pub(super) heard: bool,
+    /// It has sent too many prefixes in this session, and that has been said.
+    pub(super) is_over_limit: bool,
     /// Not configured any more: the slot is freed once no path is left.
     pub(super) is_removed: bool,
 }
@@ -142,6 +144,7 @@ impl PeerEntry {
             }
         }
         self.session = Session::Up;
+        self.is_over_limit = false;
         self.active_at = now;
         lost
     }

@@ -53,6 +53,7 @@ impl Rib {
         if has_walked {
             // A changed next hop asks for a walk of both tables, so both have been.
             self.shared.next_hops.walked();
+            self.check_prefix_limits();
         }
     }
 

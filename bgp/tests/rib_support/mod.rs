@@ -76,6 +76,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
         next_hop_v4: None,
         next_hop_v6: Some("2001:db8:ff::1".parse().unwrap()),
         allow_local_as: 0,
+        prefix_limit: None,
         reflector_client: None,
         transmit_window: OPEN,
     }
@@ -276,6 +277,9 @@ impl World {
             RibEffect::UntrackNextHop(next_hop) => {
                 self.log.push(format!("untrack {next_hop}"));
                 assert!(self.tracked.remove(&next_hop), "{next_hop} was not tracked");
+            }
+            RibEffect::TooManyPrefixes { peer, family, received } => {
+                self.log.push(format!("{peer} sent {received} prefixes, most of {family}"));
             }
             RibEffect::InSync => {
                 self.log.push("in sync".to_owned());

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::speaker::{Member, Speaker};
 use crate::model::{
     Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
-    NextHopMode, Seconds, SecretValue,
+    MaximumPrefixes, NextHopMode, Seconds, SecretValue,
 };
 
 /// Why a session exists.
@@ -67,6 +67,10 @@ pub struct Session {
     pub password: Option<SecretValue>,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
+    /// Most prefixes it may send.
+    pub maximum_prefixes: Option<MaximumPrefixes>,
+    /// Set: administratively down, with a text for the other operator.
+    pub shutdown: Option<String>,
     /// Never dial.
     pub passive: bool,
     /// For people.
@@ -142,6 +146,8 @@ impl Session {
             ttl_security_hops: None,
             password: None,
             allow_local_as: 0,
+            maximum_prefixes: None,
+            shutdown: None,
             passive: false,
             description: String::new(),
         }
@@ -188,6 +194,8 @@ impl Session {
             // Somebody has to dial: the mirror of a passive session does.
             passive: spec.passive && origin != SessionOrigin::Reverse,
             description: spec.description.clone(),
+            maximum_prefixes: spec.maximum_prefixes,
+            shutdown: spec.shutdown.as_ref().map(|shutdown| shutdown.message.clone()),
             ..Self::of_mesh(local, remote, spec.max_restart_time)
         }
     }
@@ -244,6 +252,12 @@ impl Session {
         }
         if self.password.is_some() {
             f.write_str(" password")?;
+        }
+        if let Some(limit) = &self.maximum_prefixes {
+            write!(f, " maximum-prefixes {}", limit.received)?;
+        }
+        if self.shutdown.is_some() {
+            f.write_str(" shutdown")?;
         }
         if self.allow_local_as > 0 {
             write!(f, " allow-local-as {}", self.allow_local_as)?;

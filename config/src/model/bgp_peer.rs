@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Asn, Metadata, PasswordSource, PeerAddress, Seconds, Selector, metadata, secret, unique};
+use super::{
+    Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Seconds, Selector, Shutdown, limits,
+    metadata, secret, unique,
+};
 use crate::document::{Entry, Field, Fields};
 
 /// Sessions between some nodes and one address, or between some nodes and some other nodes.
@@ -67,6 +70,12 @@ pub struct BgpPeerSpec {
     /// Families to exchange, without repetitions; empty: that of the peer's address. An addition of ours.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub families: Vec<Family>,
+    /// How many prefixes the peer may send. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_prefixes: Option<MaximumPrefixes>,
+    /// Administratively down. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shutdown: Option<Shutdown>,
     /// For people. An addition of ours.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
@@ -174,6 +183,14 @@ const SPEC: &[Field] = &[
     Field::additive("connectRetryTime", "2s", "time between attempts to connect, from 1s; default 5s"),
     Field::additive("passive", "true", "only accept connections; default false"),
     Field::additive("families", "[ipv4-unicast, ipv6-unicast]", "default: the family of the peer's address"),
+    Field::additive(
+        "maximumPrefixes",
+        "{received: 1000}",
+        "most prefixes of the peer, all families together",
+    )
+    .with(limits::MAXIMUM_PREFIXES),
+    Field::additive("shutdown", "{message: fibre works}", "administratively down: true, or with a message")
+        .with(limits::SHUTDOWN),
     Field::additive("description", "rack a1, top", "for people; up to 255 characters"),
     Field::refused("reachableBy", "", "10.0.0.254", "gateway to the peer"),
     Field::refused("filters", "", "[a]", "BGPFilters in order"),
@@ -226,6 +243,8 @@ impl BgpPeerSpec {
         let description = description(spec);
         let passive = boolean(spec, "passive");
         let local_as_number = spec.entry("localASNumber").and_then(|entry| entry.parse_scalar());
+        let maximum_prefixes = MaximumPrefixes::read(spec);
+        let shutdown = Shutdown::read(spec);
         let password = PasswordSource::read(spec, "password");
         Some(Self {
             nodes: nodes?,
@@ -245,6 +264,8 @@ impl BgpPeerSpec {
             connect_retry_time: times.connect_retry,
             passive,
             families,
+            maximum_prefixes,
+            shutdown,
             description,
         })
     }

@@ -10,6 +10,7 @@ mod bgp_configuration;
 mod bgp_peer;
 mod block_affinity;
 mod ip_pool;
+mod limits;
 mod metadata;
 mod node;
 mod seconds;
@@ -30,6 +31,7 @@ pub use bgp_peer::{
 pub use block_affinity::{AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec};
 pub(crate) use ip_pool::overlap;
 pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
+pub use limits::{LimitAction, MaximumPrefixes, PREFIX_RESTART_TIME_DEFAULT, Shutdown};
 pub use metadata::Metadata;
 pub(crate) use metadata::{is_name, name as name_of};
 pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, OrchRef};

@@ -312,6 +312,18 @@ fn semantic_errors_have_the_place_of_the_value() {
             "  peerIP: 10.0.0.1\n  families: [ipv4]",
             "spec.families[0]: expected ipv4-unicast or ipv6-unicast",
         ),
+        (
+            BgpPeer,
+            "  peerIP: 10.0.0.1\n  maximumPrefixes: {action: Warn}",
+            "f:6:20: spec.maximumPrefixes.received: is missing",
+        ),
+        (BgpPeer, "  peerIP: 10.0.0.1\n  maximumPrefixes: {received: 0}", "from 1 to 4294967295"),
+        (
+            BgpPeer,
+            "  peerIP: 10.0.0.1\n  maximumPrefixes: {received: 1, action: Warn, restartTime: 1m}",
+            "spec.maximumPrefixes.restartTime: has no meaning without action Restart",
+        ),
+        (BgpPeer, "  peerIP: 10.0.0.1\n  shutdown: why", "spec.shutdown: expected true, false or {message"),
         (BgpPeer, "  peerIP: 10.0.0.1\n  ttlSecurity: 256", "from 0 to 255"),
         (IpPool, "  blockSize: 26", "f:5:3: spec.cidr: is missing: give the range"),
         (
@@ -393,6 +405,8 @@ fn what_is_valid_in_corners() {
         (Kind::BgpPeer, "  peerSelector: has(rr)\n  nodeSelector: ''\n  node: ''\n  peerIP: ''"),
         (Kind::BgpPeer, "  peerIP: '[fd00::1]:1790'\n  asNumber: '1.10'"),
         (Kind::BgpPeer, "  peerIP: 10.0.0.1\n  holdTime: 0s\n  keepaliveTime: 100s"),
+        (Kind::BgpPeer, "  peerIP: 10.0.0.1\n  shutdown: false\n  maximumPrefixes:"),
+        (Kind::BgpPeer, "  peerIP: 10.0.0.1\n  shutdown: true"),
         (Kind::BgpPeer, "  peerIP: 10.0.0.1\n  password:\n  filters: []"),
         (Kind::BgpConfiguration, "  serviceClusterIPs: []\n  communities:\n  nodeMeshPassword: {}"),
         (Kind::BlockAffinity, "  node: a\n  cidr: 10.0.0.0/26\n  deleted: false\n  state: ''\n  type: ''"),

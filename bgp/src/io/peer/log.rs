@@ -6,7 +6,7 @@ use std::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::NeighborTask;
-use crate::peer::{DownReason, NeighborConfig, State};
+use crate::peer::{DownReason, NeighborConfig, PeerEvent, PrefixLimitAction, State};
 use crate::wire::{ErrorCode, Message};
 
 impl NeighborTask {
@@ -28,6 +28,17 @@ impl NeighborTask {
                 info!(neighbor = %name, %address, %reason, "{what}");
             }
             Severity::Change => debug!(neighbor = %name, %address, %reason, "{what}"),
+        }
+    }
+
+    /// A limit that ends the session is logged with its end.
+    pub(super) fn log_over_limit(&self, event: &PeerEvent) {
+        let NeighborConfig { name, address, prefix_limit, .. } = self.peer.config();
+        if let (PeerEvent::TooManyPrefixes { received, .. }, Some(limit)) = (event, prefix_limit)
+            && limit.action == PrefixLimitAction::Warn
+        {
+            let allowed = limit.received;
+            warn!(neighbor = %name, %address, received, allowed, "more prefixes than maximumPrefixes allows");
         }
     }
 

@@ -23,7 +23,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -33,9 +32,10 @@ use tracing::{debug, info, trace};
 use super::connection::{Connection, Written};
 use super::feed::Feed;
 use super::outbox::count_messages;
-use super::{RibHandle, sockopt};
+use super::{RibHandle, ToPeer, sockopt};
 use crate::PeerId;
 use crate::peer::{Negotiated, NeighborConfig, Peer, PeerEvent, PeerSnapshot, Role, StopReason};
+use crate::rib::RibEvent;
 
 /// Octets the RIB may hand out for a neighbor whose socket does not take them. Enough to keep a fast
 /// connection busy between two turns of this task, little enough that a slow neighbor's queue stays fresh.
@@ -79,7 +79,7 @@ struct Session {
     role: Role,
     negotiated: Box<Negotiated>,
     /// UPDATEs from the RIB.
-    bytes: mpsc::UnboundedReceiver<Bytes>,
+    bytes: mpsc::UnboundedReceiver<ToPeer>,
     /// A malformed attribute has been warned about.
     warned: bool,
 }
@@ -126,7 +126,7 @@ impl NeighborTask {
             let mut progress = self.poll_commands(cx, now);
             progress |= self.poll_dial(cx, now);
             progress |= self.poll_read(cx, now);
-            progress |= self.poll_rib_bytes(cx);
+            progress |= self.poll_rib(cx, now);
             progress |= self.poll_write(cx, now);
             progress |= self.poll_timer(cx, now);
             // After everything that fills it, so that its waker is set while anything is left in it.
@@ -169,7 +169,12 @@ impl NeighborTask {
 
     fn reconfigure(&mut self, config: NeighborConfig, reset: bool, now: Instant) {
         if reset {
-            self.handle(PeerEvent::Stop(StopReason::ConfigurationChange), now);
+            let reason =
+                config.shutdown.clone().map_or(StopReason::ConfigurationChange, StopReason::Shutdown);
+            self.handle(PeerEvent::Stop(reason), now);
+        }
+        if self.session.is_some() && config.prefix_limit != self.peer.config().prefix_limit {
+            self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit: config.prefix_limit });
         }
         let rotates = config.password != self.peer.config().password;
         self.peer.reconfigure(config, now);
@@ -295,14 +300,27 @@ impl NeighborTask {
         }
     }
 
-    fn poll_rib_bytes(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_rib(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let Some(session) = &mut self.session else { return false };
         let Some(connection) = self.connections.get_mut(&session.role) else { return false };
+        let role = session.role;
         let mut progress = false;
-        while let Poll::Ready(Some(messages)) = session.bytes.poll_recv(cx) {
-            self.counters.updates_sent += count_messages(&messages);
-            connection.outbox.push_bulk(messages);
+        let mut over_limit = None;
+        while let Poll::Ready(Some(item)) = session.bytes.poll_recv(cx) {
             progress = true;
+            match item {
+                ToPeer::Messages(messages) => {
+                    self.counters.updates_sent += count_messages(&messages);
+                    connection.outbox.push_bulk(messages);
+                }
+                ToPeer::TooManyPrefixes { family, received } => {
+                    over_limit = Some(PeerEvent::TooManyPrefixes { role, family, received });
+                }
+            }
+        }
+        if let Some(event) = over_limit {
+            self.log_over_limit(&event);
+            self.handle(event, now);
         }
         progress
     }

@@ -8,7 +8,7 @@ type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 25] = [
+    let table: [Row; 27] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -32,6 +32,8 @@ fn what_each_field_costs() {
         ("next_hop_v4", |c| c.next_hop_v4 = Some(Ipv4Addr::LOCALHOST), Reset),
         ("next_hop_v6", |c| c.next_hop_v6 = Some(std::net::Ipv6Addr::LOCALHOST), Reset),
         ("allow_local_as", |c| c.allow_local_as = 1, Reset),
+        ("prefix_limit", |c| c.prefix_limit = Some(limit(PrefixLimitAction::Warn)), Live),
+        ("shutdown", |c| c.shutdown = Some(String::new()), Reset),
         ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Reset),
         ("the greatest counts", |c| (c.passive, c.port) = (true, 1), Reset),
     ];

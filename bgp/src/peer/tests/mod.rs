@@ -3,6 +3,7 @@
 
 mod change;
 mod damping;
+mod limits;
 mod negotiation;
 mod pair;
 mod property;
@@ -43,8 +44,15 @@ fn config(us: u8, n: u8) -> NeighborConfig {
         next_hop_v4: None,
         next_hop_v6: None,
         allow_local_as: 0,
+        prefix_limit: None,
+        shutdown: None,
         reflector_client: None,
     }
+}
+
+/// At most 10 prefixes.
+fn limit(action: PrefixLimitAction) -> PrefixLimit {
+    PrefixLimit { received: 10, action }
 }
 
 fn with_restart(mut config: NeighborConfig, restarting: bool) -> NeighborConfig {

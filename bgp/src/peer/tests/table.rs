@@ -14,7 +14,9 @@ fn every_state_against_every_input() {
     for (name, _) in inputs() {
         for state in states {
             let now = Instant::now();
-            let mut peer = peer_in(state, Role::Outgoing, config(1, 2), now);
+            let limit = limit(PrefixLimitAction::Shutdown);
+            let limited = NeighborConfig { prefix_limit: Some(limit), ..config(1, 2) };
+            let mut peer = peer_in(state, Role::Outgoing, limited.clone(), now);
             let input = inputs().into_iter().find(|(other, _)| *other == name).expect("same list").1;
             peer.step(input, now);
             let effects = effects(&mut peer);
@@ -65,5 +67,6 @@ fn inputs() -> Vec<(&'static str, input::Input)> {
         ("malformed", Input::Malformed(role, malformed)),
         ("Unread", Input::Unread(role)),
         ("Backlog", Input::Backlog(role, true)),
+        ("too many", Input::TooManyPrefixes(role, AfiSafi::IPV4_UNICAST, 11)),
     ]
 }

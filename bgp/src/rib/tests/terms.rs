@@ -34,6 +34,7 @@ pub(super) fn peer() -> RibPeer {
         next_hop_v4: None,
         next_hop_v6: None,
         allow_local_as: 0,
+        prefix_limit: None,
         reflector_client: None,
         transmit_window: 1000,
     }
@@ -57,6 +58,7 @@ fn knobs() -> (Knobs, Knobs) {
         next_hop_v4: _,
         next_hop_v6: _,
         allow_local_as: _,
+        prefix_limit: _,
         reflector_client: _,
         transmit_window: _,
     } = peer();
