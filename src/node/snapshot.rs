@@ -229,6 +229,7 @@ fn ineligible(reason: &Ineligible) -> String {
         Ineligible::AsLoop => "our AS is in its AS_PATH".to_owned(),
         Ineligible::OriginatorLoop => "we are its ORIGINATOR_ID".to_owned(),
         Ineligible::ClusterLoop => "our cluster is in its CLUSTER_LIST".to_owned(),
+        Ineligible::Policy(rule) => format!("rejected by import filter {rule}"),
     }
 }
 

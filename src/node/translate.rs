@@ -1,6 +1,7 @@
 //! The manifests' words into the cores' plain values: the whole desired state of this node at once.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use bgp::io::Desired as DesiredBgp;
 use bgp::peer::{GracefulRestartConfig, NeighborConfig, NextHopMode};
@@ -144,6 +145,8 @@ fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> NeighborC
         next_hop_v6: speaker.ipv6,
         allow_local_as: session.allow_local_as,
         reflector_client: session.reflector_client.map(ClusterId),
+        import: Arc::default(),
+        export: Arc::default(),
     }
 }
 
@@ -161,7 +164,7 @@ fn export(policy: &expand::ExportPolicy) -> ExportPolicy {
         own_only: rule.own_only,
         action: action(rule.accept),
     });
-    ExportPolicy { rules: rules.collect(), otherwise: action(policy.otherwise) }
+    ExportPolicy { rules: rules.collect(), otherwise: action(policy.otherwise), communities: Vec::new() }
 }
 
 #[cfg(test)]

@@ -154,6 +154,7 @@ impl RibThread {
             | RibEvent::PeerUp(_)
             | RibEvent::Update { .. }
             | RibEvent::Refresh { .. }
+            | RibEvent::PolicyChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }

@@ -41,6 +41,8 @@ impl ConfigChange {
             next_hop_v6,
             allow_local_as,
             reflector_client,
+            import,
+            export,
         } = old;
         let when = |differs: bool, change: Self| if differs { change } else { Self::None };
         let restart_offered = graceful_restart.is_some();
@@ -51,6 +53,9 @@ impl ConfigChange {
             when(*description != new.description, Self::Live),
             when(*connect_retry_secs != new.connect_retry_secs, Self::Live),
             when(*passive != new.passive, Self::Live),
+            // The RIB is told, and works the difference out.
+            when(*import != new.import, Self::Live),
+            when(*export != new.export, Self::Live),
             // From the next session on: not worth the routes of this one.
             when(*keepalive_secs != new.keepalive_secs, Self::Live),
             // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.

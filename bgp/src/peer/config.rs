@@ -1,9 +1,11 @@
 //! What is configured about one neighbor, as the speaker needs it: plain values, already validated.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rib::Policy;
 use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
 
 /// What NEXT_HOP we send (Calico's `nextHopMode`).
@@ -72,6 +74,10 @@ pub struct NeighborConfig {
     pub allow_local_as: u8,
     /// We reflect for it: it is our client and this is our cluster (RFC 4456).
     pub reflector_client: Option<ClusterId>,
+    /// What is made of its routes.
+    pub import: Arc<Policy>,
+    /// What it is sent, before the rules that all neighbors share.
+    pub export: Arc<Policy>,
 }
 
 impl NeighborConfig {

@@ -1,6 +1,7 @@
 //! What the machine asks for, done: messages queued, connections closed, the RIB told.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -88,6 +89,8 @@ impl NeighborTask {
             allow_local_as: config.allow_local_as,
             reflector_client: config.reflector_client,
             transmit_window: TRANSMIT_WINDOW,
+            import: Arc::clone(&config.import),
+            export: Arc::clone(&config.export),
         }
     }
 

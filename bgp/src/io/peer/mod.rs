@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,7 @@ use super::outbox::count_messages;
 use super::{RibHandle, sockopt};
 use crate::PeerId;
 use crate::peer::{Negotiated, NeighborConfig, Peer, PeerEvent, PeerSnapshot, Role, StopReason};
+use crate::rib::RibEvent;
 
 /// Octets the RIB may hand out for a neighbor whose socket does not take them. Enough to keep a fast
 /// connection busy between two turns of this task, little enough that a slow neighbor's queue stays fresh.
@@ -171,8 +173,14 @@ impl NeighborTask {
         if reset {
             self.handle(PeerEvent::Stop(StopReason::ConfigurationChange), now);
         }
+        let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
+        let old = policies(self.peer.config());
         self.peer.reconfigure(config, now);
         self.apply_effects();
+        let (import, export) = policies(self.peer.config());
+        if (&import, &export) != (&old.0, &old.1) {
+            self.feed.push_event(RibEvent::PolicyChanged { peer: self.id, import, export });
+        }
         if reset {
             self.handle(PeerEvent::Start, now);
         }

@@ -28,6 +28,8 @@ fn neighbor(n: u8) -> NeighborConfig {
         next_hop_v6: None,
         allow_local_as: 0,
         reflector_client: None,
+        import: std::sync::Arc::default(),
+        export: std::sync::Arc::default(),
     }
 }
 

@@ -43,6 +43,8 @@ fn config(us: u8, n: u8) -> NeighborConfig {
         next_hop_v6: None,
         allow_local_as: 0,
         reflector_client: None,
+        import: std::sync::Arc::default(),
+        export: std::sync::Arc::default(),
     }
 }
 
