@@ -11,7 +11,9 @@ pub(super) fn status(status: &StatusDocument, _wide: bool) -> String {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let sync = match (status.in_sync, status.bgp_in_sync) {
         (false, _) => format!("waiting for {}", status.waiting_for.join(", ")),
-        (true, false) => "in sync; peers are still sending: what a former run left stays until they have".to_owned(),
+        (true, false) => {
+            "in sync; peers are still sending: what a former run left stays until they have".to_owned()
+        }
         (true, true) => "in sync".to_owned(),
     };
     let fib = if status.fib.enabled {
@@ -117,6 +119,7 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("families", peer.families.join(" ")),
         ("capabilities", peer.capabilities.join(", ")),
         ("restart time", seconds(peer.restart_time_secs)),
+        ("filters", if peer.filters.is_empty() { "none".to_owned() } else { peer.filters.join(", ") }),
         ("reflector client", if peer.reflector_client { "yes" } else { "no" }.to_owned()),
         (
             "paths",

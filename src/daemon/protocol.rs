@@ -139,6 +139,9 @@ pub struct PeerDocument {
     pub restart_time_secs: Option<u16>,
     /// We reflect routes for it.
     pub reflector_client: bool,
+    /// BGPFilters that its routes pass, in order.
+    #[serde(default)]
+    pub filters: Vec<String>,
     /// Paths it has sent.
     pub received: usize,
     /// Of these: eligible.

@@ -101,6 +101,8 @@ pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeStat
         .iter()
         .map(|session| {
             let mut document = peer(session, clients.contains(&session.name.as_str()));
+            let filters = state.desired.as_ref().and_then(|desired| desired.filters.get(&session.name));
+            document.filters = filters.cloned().unwrap_or_default();
             if let Some(summary) = routes.iter().find(|summary| Some(summary.peer) == session.id) {
                 add_routes(&mut document, summary);
             }

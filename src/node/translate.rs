@@ -1,7 +1,7 @@
 //! The manifests' words into the cores' plain values: the whole desired state of this node at once.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 use bgp::io::Desired as DesiredBgp;
 use bgp::peer::{GracefulRestartConfig, NeighborConfig, NextHopMode};
@@ -10,16 +10,14 @@ use bgp::{AfiSafi, Asn, ClusterId, RouterId};
 use config::Problem;
 use config::catalog::Resources;
 use config::expand::{self, Session, Speaker};
-use config::model::{Family, NextHopMode as ManifestNextHopMode};
+use config::model::{Family, NextHopMode as ManifestNextHopMode, PrefixAdvertisement};
 use fib::FibConfig;
 use ipnet::IpNet;
 
+use super::policy;
+
 /// The kernel's main table.
 const TABLE_MAIN: u32 = 254;
-/// LOCAL_PREF of own blocks is this less their kernel metric, as Calico's BIRD configuration has it, so that a
-/// mixed cluster ties as Calico's own does.
-const LOCAL_PREF_BASE: u32 = i32::MAX.unsigned_abs();
-
 /// All that this node is to be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
@@ -33,6 +31,8 @@ pub struct Desired {
     pub fib: FibSettings,
     /// Own blocks larger than one address, each with a blackhole for its unused part.
     pub blackholes: Vec<IpNet>,
+    /// By the names of neighbors that have any: their BGPFilters, in order. For people.
+    pub filters: BTreeMap<String, Vec<String>>,
 }
 
 /// What the manifests say about kernel routes.
@@ -73,15 +73,15 @@ pub fn desired(
     let expansion = expand::sessions(resources, node_name);
     let own_blocks = expand::own_blocks(resources, node_name);
     let neighbors =
-        expansion.sessions.iter().map(|session| neighbor(session, &speaker, restarting)).collect();
-    let policy = expand::export_policy(resources, node_name);
+        expansion.sessions.iter().map(|session| neighbor(resources, session, &speaker, restarting)).collect();
+    let shared = expand::export_policy(resources, node_name);
     let bgp = DesiredBgp {
         listen: listen(&speaker),
         neighbors,
         rib: RibConfig {
             router_id: RouterId(speaker.router_id),
             multipath_max: speaker.multipath_max,
-            export: export(&policy),
+            export: export(&shared, &expand::prefix_advertisements(resources, node_name)),
             restarting,
         },
         originate: own_blocks.iter().map(|prefix| originated(*prefix, &speaker)).collect(),
@@ -94,6 +94,12 @@ pub fn desired(
         blackholes: own_blocks
             .into_iter()
             .filter(|block| block.prefix_len() < block.max_prefix_len())
+            .collect(),
+        filters: expansion
+            .sessions
+            .into_iter()
+            .filter(|session| !session.filters.is_empty())
+            .map(|session| (session.name, session.filters))
             .collect(),
     };
     Ok((desired, expansion.problems))
@@ -113,10 +119,12 @@ fn originated(prefix: IpNet, speaker: &Speaker) -> OriginatedRoute {
         IpNet::V4(_) => speaker.metric_v4,
         IpNet::V6(_) => speaker.metric_v6,
     };
-    OriginatedRoute { prefix, local_pref: LOCAL_PREF_BASE.saturating_sub(metric) }
+    // As Calico's BIRD configuration has it, so that a mixed cluster ties as Calico's own does.
+    OriginatedRoute { prefix, local_pref: policy::local_pref(metric) }
 }
 
-fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> NeighborConfig {
+fn neighbor(resources: &Resources, session: &Session, speaker: &Speaker, restarting: bool) -> NeighborConfig {
+    let (import, export) = policy::policies(resources, &session.filters);
     NeighborConfig {
         name: session.name.clone(),
         description: session.description.clone(),
@@ -145,8 +153,8 @@ fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> NeighborC
         next_hop_v6: speaker.ipv6,
         allow_local_as: session.allow_local_as,
         reflector_client: session.reflector_client.map(ClusterId),
-        import: Arc::default(),
-        export: Arc::default(),
+        import,
+        export,
     }
 }
 
@@ -157,14 +165,18 @@ fn afi_safi(family: Family) -> AfiSafi {
     }
 }
 
-fn export(policy: &expand::ExportPolicy) -> ExportPolicy {
+fn export(shared: &expand::ExportPolicy, advertisements: &[PrefixAdvertisement]) -> ExportPolicy {
     let action = |accept| if accept { ExportAction::Accept } else { ExportAction::Reject };
-    let rules = policy.rules.iter().map(|rule| ExportRule {
+    let rules = shared.rules.iter().map(|rule| ExportRule {
         within: rule.within,
         own_only: rule.own_only,
         action: action(rule.accept),
     });
-    ExportPolicy { rules: rules.collect(), otherwise: action(policy.otherwise), communities: Vec::new() }
+    ExportPolicy {
+        rules: rules.collect(),
+        otherwise: action(shared.otherwise),
+        communities: advertisements.iter().map(policy::prefix_communities).collect(),
+    }
 }
 
 #[cfg(test)]

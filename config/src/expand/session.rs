@@ -65,6 +65,8 @@ pub struct Session {
     pub ttl_security_hops: Option<u8>,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
+    /// BGPFilters that its routes pass, in order; each is there.
+    pub filters: Vec<String>,
     /// Never dial.
     pub passive: bool,
     /// For people.
@@ -140,6 +142,7 @@ impl Session {
             max_restart_time_secs: restart_time.unwrap_or(MAX_RESTART_TIME_DEFAULT).0,
             ttl_security_hops: None,
             allow_local_as: 0,
+            filters: Vec::new(),
             passive: false,
             description: String::new(),
         }
@@ -173,6 +176,7 @@ impl Session {
             connect_retry_secs: spec.connect_retry_time.unwrap_or(CONNECT_RETRY_TIME_DEFAULT).0,
             ttl_security_hops: spec.ttl_security,
             allow_local_as: spec.num_allowed_local_as_numbers,
+            filters: spec.filters.clone(),
             // Somebody has to dial: the mirror of a passive session does.
             passive: spec.passive && origin != SessionOrigin::Reverse,
             description: spec.description.clone(),
@@ -206,6 +210,9 @@ impl fmt::Display for Session {
             NextHopMode::Keep => f.write_str(" next-hop keep")?,
         }
         self.write_numbers(f)?;
+        if !self.filters.is_empty() {
+            write!(f, " filters {}", self.filters.join(","))?;
+        }
         if self.passive {
             f.write_str(" passive")?;
         }

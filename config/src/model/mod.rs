@@ -7,8 +7,10 @@
 mod address;
 mod asn;
 mod bgp_configuration;
+mod bgp_filter;
 mod bgp_peer;
 mod block_affinity;
+mod community;
 mod ip_pool;
 mod metadata;
 mod node;
@@ -20,13 +22,19 @@ use serde::{Serialize, Serializer};
 pub use address::{PeerAddress, PeerAddressError};
 pub use asn::{Asn, AsnError};
 pub use bgp_configuration::{
-    BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, PER_NODE_PREFIX,
+    BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, NamedCommunity, PER_NODE_PREFIX,
+    PrefixAdvertisement,
+};
+pub use bgp_filter::{
+    BgpFilter, BgpFilterRule, BgpFilterSpec, FilterAction, FilterCommunities, FilterOperation, FilterPrefix,
+    FilterSource, MatchOperator, PeerType, PrefixLength,
 };
 pub use bgp_peer::{
     BgpPeer, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
     NextHopMode, PeeringNodes, Remote, ReversePeering, SourceAddress,
 };
 pub use block_affinity::{AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec};
+pub use community::{CommunityValue, CommunityValueError};
 pub(crate) use ip_pool::overlap;
 pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
 pub use metadata::Metadata;
@@ -53,6 +61,8 @@ pub enum Kind {
     BgpConfiguration,
     /// [`BgpPeer`].
     BgpPeer,
+    /// [`BgpFilter`].
+    BgpFilter,
     /// [`IpPool`].
     IpPool,
     /// [`BlockAffinity`].
@@ -61,8 +71,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they are documented.
-    pub const ALL: [Self; 5] =
-        [Self::Node, Self::BgpConfiguration, Self::BgpPeer, Self::IpPool, Self::BlockAffinity];
+    pub const ALL: [Self; 6] = [
+        Self::Node,
+        Self::BgpConfiguration,
+        Self::BgpPeer,
+        Self::BgpFilter,
+        Self::IpPool,
+        Self::BlockAffinity,
+    ];
 
     /// As manifests spell it.
     #[must_use]
@@ -71,6 +87,7 @@ impl Kind {
             Self::Node => "Node",
             Self::BgpConfiguration => "BGPConfiguration",
             Self::BgpPeer => "BGPPeer",
+            Self::BgpFilter => "BGPFilter",
             Self::IpPool => "IPPool",
             Self::BlockAffinity => "BlockAffinity",
         }
@@ -89,6 +106,7 @@ impl Kind {
             Self::Node => node::FIELDS,
             Self::BgpConfiguration => bgp_configuration::FIELDS,
             Self::BgpPeer => bgp_peer::FIELDS,
+            Self::BgpFilter => bgp_filter::FIELDS,
             Self::IpPool => ip_pool::FIELDS,
             Self::BlockAffinity => block_affinity::FIELDS,
         }
@@ -104,6 +122,8 @@ pub enum Object {
     BgpConfiguration(BgpConfiguration),
     /// Sessions beside the mesh.
     BgpPeer(BgpPeer),
+    /// Rules about the routes of sessions.
+    BgpFilter(BgpFilter),
     /// A range of addresses.
     IpPool(IpPool),
     /// The claim of a node to a block.
@@ -122,6 +142,7 @@ impl Object {
             Kind::Node => Node::read(metadata, object).map(Self::Node),
             Kind::BgpConfiguration => BgpConfiguration::read(metadata, object).map(Self::BgpConfiguration),
             Kind::BgpPeer => BgpPeer::read(metadata, object).map(Self::BgpPeer),
+            Kind::BgpFilter => BgpFilter::read(metadata, object).map(Self::BgpFilter),
             Kind::IpPool => IpPool::read(metadata, object).map(Self::IpPool),
             Kind::BlockAffinity => BlockAffinity::read(metadata, object).map(Self::BlockAffinity),
         };
@@ -135,6 +156,7 @@ impl Object {
             Self::Node(_) => Kind::Node,
             Self::BgpConfiguration(_) => Kind::BgpConfiguration,
             Self::BgpPeer(_) => Kind::BgpPeer,
+            Self::BgpFilter(_) => Kind::BgpFilter,
             Self::IpPool(_) => Kind::IpPool,
             Self::BlockAffinity(_) => Kind::BlockAffinity,
         }
@@ -147,6 +169,7 @@ impl Object {
             Self::Node(object) => &object.metadata,
             Self::BgpConfiguration(object) => &object.metadata,
             Self::BgpPeer(object) => &object.metadata,
+            Self::BgpFilter(object) => &object.metadata,
             Self::IpPool(object) => &object.metadata,
             Self::BlockAffinity(object) => &object.metadata,
         }
@@ -169,6 +192,7 @@ impl Serialize for Object {
             Self::Node(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpConfiguration(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpPeer(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::BgpFilter(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::IpPool(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BlockAffinity(object) => Manifest { api_version, kind, object }.serialize(serializer),
         }
