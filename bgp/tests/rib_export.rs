@@ -229,8 +229,10 @@ fn a_policy_change_sends_only_what_it_changes() {
     world.update(from, reach(&via("10.0.0.1", &[65001]), &["10.1.0.0/16", "10.2.0.0/16"]));
     world.originate(&[("10.1.9.0/26", 100)]);
     let rule = |within, own_only, action| ExportRule { within: net(within), own_only, action };
-    let policy =
-        |rules| RibConfig { export: ExportPolicy { rules, otherwise: ExportAction::Reject }, ..config() };
+    let policy = |rules| RibConfig {
+        export: ExportPolicy { rules, otherwise: ExportAction::Reject, communities: Vec::new() },
+        ..config()
+    };
     let held = |world: &World| world.told(to).routes.keys().map(ToString::to_string).collect::<Vec<_>>();
     world.event(RibEvent::Configure(policy(vec![rule("10.1.0.0/16", false, ExportAction::Accept)])));
     assert_eq!(held(&world), ["10.1.0.0/16", "10.1.9.0/26"]);

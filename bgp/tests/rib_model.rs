@@ -7,17 +7,19 @@ mod rib_support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgp::peer::{NextHopMode, PeerRestart};
 use bgp::rib::{
-    ExportAction, ExportPolicy, ExportRule, NextHopStatus, OriginatedRoute, PathSource, RibConfig, RibEvent,
-    RibPeer, STALE_PATHS_MAX_SECS,
+    CommunityValue, ExportAction, ExportPolicy, ExportRule, NextHopStatus, OriginatedRoute, PathSource,
+    Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer, STALE_PATHS_MAX_SECS, SourceMatch,
 };
 use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
 use bgp::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
 use ipnet::IpNet;
 use proptest::prelude::*;
+use rib_support::naive_policy::{Outcome, outcome, policies};
 use rib_support::*;
 
 const PREFIXES: [&str; 8] = [
@@ -63,17 +65,49 @@ fn roster(index: u8) -> RibPeer {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Up { peer: u8, forwarding: bool },
-    Down { peer: u8, retain: Vec<AfiSafi> },
-    Announce { peer: u8, prefixes: Vec<usize>, attributes: Box<PathAttributes>, path_id: u32 },
-    Withdraw { peer: u8, prefixes: Vec<usize>, path_id: u32 },
-    EndOfRib { peer: u8, family: AfiSafi },
-    Refresh { peer: u8, family: AfiSafi },
+    Up {
+        peer: u8,
+        forwarding: bool,
+    },
+    Down {
+        peer: u8,
+        retain: Vec<AfiSafi>,
+    },
+    Announce {
+        peer: u8,
+        prefixes: Vec<usize>,
+        attributes: Box<PathAttributes>,
+        path_id: u32,
+    },
+    Withdraw {
+        peer: u8,
+        prefixes: Vec<usize>,
+        path_id: u32,
+    },
+    EndOfRib {
+        peer: u8,
+        family: AfiSafi,
+    },
+    Refresh {
+        peer: u8,
+        family: AfiSafi,
+    },
     Originate(BTreeMap<usize, u32>),
-    NextHop { next_hop: usize, status: NextHopStatus },
+    NextHop {
+        next_hop: usize,
+        status: NextHopStatus,
+    },
     Configure(RibConfig),
+    /// `None`: it keeps what it has.
+    Policy {
+        peer: u8,
+        import: Option<Policy>,
+        export: Option<Policy>,
+    },
     Pass(u64),
-    Transmitted { peer: u8 },
+    Transmitted {
+        peer: u8,
+    },
     Neighbors(Vec<u8>),
     Drain,
 }
@@ -141,16 +175,28 @@ fn configs() -> impl Strategy<Value = RibConfig> {
             own_only,
             action: if accept { ExportAction::Accept } else { ExportAction::Reject },
         });
-    (prop::collection::vec(rule, 0..3), prop::bool::weighted(0.8), 1..4u16).prop_map(
-        |(rules, accept, max)| RibConfig {
+    let within = prop::collection::vec(0..PREFIXES.len(), 0..3);
+    (prop::collection::vec(rule, 0..3), prop::bool::weighted(0.8), 1..4u16, within).prop_map(
+        |(rules, accept, max, within)| RibConfig {
             multipath_max: max,
             export: ExportPolicy {
                 rules,
                 otherwise: if accept { ExportAction::Accept } else { ExportAction::Reject },
+                communities: within
+                    .into_iter()
+                    .map(|within| PrefixCommunities {
+                        within: net(PREFIXES[within]),
+                        communities: vec![CommunityValue::Standard(Community::new(65001, within as u16))],
+                    })
+                    .collect(),
             },
             ..config()
         },
     )
+}
+
+fn maybe_policies() -> impl Strategy<Value = Option<Policy>> {
+    prop::option::of(policies(&PREFIXES))
 }
 
 fn ops() -> impl Strategy<Value = Op> {
@@ -167,6 +213,8 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => prop::collection::btree_map(0..PREFIXES.len(), 100..103u32, 0..3).prop_map(Op::Originate),
         3 => (0..NEXT_HOPS.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
         1 => configs().prop_map(Op::Configure),
+        2 => (0..PEERS, maybe_policies(), maybe_policies())
+            .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
         1 => prop_oneof![Just(1u64), Just(60), Just(400)].prop_map(Op::Pass),
         4 => (0..PEERS).prop_map(|peer| Op::Transmitted { peer }),
         1 => prop::collection::vec(0..PEERS, 5..8).prop_map(Op::Neighbors),
@@ -177,7 +225,10 @@ fn ops() -> impl Strategy<Value = Op> {
 /// A path of a session: dead when the session that sent it is not retained.
 #[derive(Clone, Debug)]
 struct ModelPath {
+    received: PathAttributes,
+    /// After import policy, worked out anew before each decision.
     attributes: PathAttributes,
+    is_rejected: bool,
     session: usize,
 }
 
@@ -277,12 +328,13 @@ impl Model {
     fn is_eligible(&self, key: &Key, path: &ModelPath) -> bool {
         let Some(id) = key.1 else { return true };
         let terms = &self.peers[&id].terms;
-        let own = path.attributes.as_path.asns().filter(|asn| *asn == LOCAL_AS).count();
+        let own = path.received.as_path.asns().filter(|asn| *asn == LOCAL_AS).count();
         let hop = path.attributes.next_hop.unwrap().addr();
         let is_ours = hop == terms.negotiated.local.ip()
             || Some(hop) == terms.next_hop_v4.map(IpAddr::from)
             || Some(hop) == terms.next_hop_v6.map(IpAddr::from);
         own <= usize::from(terms.allow_local_as)
+            && !path.is_rejected
             && path.attributes.originator_id != Some(ROUTER_ID)
             && path.attributes.cluster_list.iter().all(|cluster| !self.clusters().contains(cluster))
             && !is_ours
@@ -347,7 +399,21 @@ impl Model {
         used
     }
 
+    fn import(&mut self) {
+        for (key, path) in &mut self.paths {
+            let Some(terms) = key.1.map(|id| &self.peers[&id].terms) else { continue };
+            let kind = terms.negotiated.kind;
+            let outcome = outcome(&terms.import, key.0, SourceMatch::Learned, kind, &path.received);
+            path.is_rejected = outcome == Outcome::Rejected;
+            path.attributes = match outcome {
+                Outcome::Accepted(attributes) => attributes,
+                Outcome::Unmatched | Outcome::Rejected => path.received.clone(),
+            };
+        }
+    }
+
     fn recompute(&mut self) {
+        self.import();
         let prefixes: BTreeSet<IpNet> = self.paths.keys().map(|key| key.0).collect();
         self.best = prefixes.into_iter().map(|prefix| (prefix, self.decide(prefix))).collect();
         self.best.retain(|_, used| !used.is_empty());
@@ -370,16 +436,30 @@ impl Model {
             .find(|rule| rule.within.contains(&prefix) && (!rule.own_only || key.1.is_none()));
         let action = rule.map_or(config.export.otherwise, |rule| rule.action);
         let family = AfiSafi::of(&prefix);
-        if action == ExportAction::Reject
-            || key.1 == Some(to.peer)
-            || !to.negotiated.families.contains(&family)
-        {
+        if key.1 == Some(to.peer) || !to.negotiated.families.contains(&family) {
             return None;
         }
-        let mut sent = self.paths[&key].attributes.clone();
+        let before = &self.paths[&key].attributes;
+        let is_from = if key.1.is_none() { SourceMatch::Own } else { SourceMatch::Learned };
+        let mut sent = match outcome(&to.export, prefix, is_from, to.negotiated.kind, before) {
+            Outcome::Rejected => return None,
+            Outcome::Accepted(attributes) => attributes,
+            Outcome::Unmatched if action == ExportAction::Reject => return None,
+            Outcome::Unmatched => {
+                let mut sent = before.clone();
+                for entry in config.export.communities.iter().filter(|entry| entry.within.contains(&prefix)) {
+                    for community in &entry.communities {
+                        let CommunityValue::Standard(community) = community else { continue };
+                        let with = sent.communities.iter().copied().chain([*community]);
+                        sent.communities = with.collect::<BTreeSet<_>>().into_iter().collect();
+                    }
+                }
+                sent
+            }
+        };
         let internal = to.negotiated.kind == PeerKind::Ibgp;
-        if sent.communities.contains(&Community::NO_ADVERTISE)
-            || (!internal && sent.communities.contains(&Community::NO_EXPORT))
+        if before.communities.contains(&Community::NO_ADVERTISE)
+            || (!internal && before.communities.contains(&Community::NO_EXPORT))
         {
             return None;
         }
@@ -437,6 +517,8 @@ fn lowest<K: Ord>(keys: &mut Vec<Key>, by: impl Fn(&Key) -> K) {
 }
 
 struct Both {
+    /// As configured last.
+    policies: BTreeMap<u8, (Arc<Policy>, Arc<Policy>)>,
     world: World,
     model: Model,
 }
@@ -446,7 +528,7 @@ impl Both {
         let mut world = World::new();
         world.resolve = false;
         let model = Model { config: Some(config()), ..Model::default() };
-        Self { world, model }
+        Self { policies: BTreeMap::new(), world, model }
     }
 
     fn run(&mut self, op: Op, window: usize) {
@@ -456,7 +538,8 @@ impl Both {
         match op {
             Op::Up { peer, forwarding } if !is_up(&self.model, peer) => {
                 self.drain();
-                let mut terms = RibPeer { transmit_window: window, ..roster(peer) };
+                let (import, export) = self.policies.get(&peer).cloned().unwrap_or_default();
+                let mut terms = RibPeer { transmit_window: window, import, export, ..roster(peer) };
                 if let Some(PeerRestart { families, .. }) = &mut terms.negotiated.restart {
                     families[0].1 = forwarding;
                 }
@@ -502,7 +585,13 @@ impl Both {
                 for (prefix, local_pref) in &routes {
                     let attributes =
                         PathAttributes { local_pref: Some(*local_pref), ..PathAttributes::default() };
-                    self.model.paths.insert((*prefix, None, 0), ModelPath { attributes, session: 0 });
+                    let path = ModelPath {
+                        received: attributes.clone(),
+                        attributes,
+                        is_rejected: false,
+                        session: 0,
+                    };
+                    self.model.paths.insert((*prefix, None, 0), path);
                 }
                 let routes =
                     routes.into_iter().map(|(prefix, local_pref)| OriginatedRoute { prefix, local_pref });
@@ -520,6 +609,18 @@ impl Both {
             Op::Configure(config) => {
                 self.model.config = Some(config.clone());
                 self.world.feed(RibEvent::Configure(config));
+            }
+            Op::Policy { peer, import, export } => {
+                let (old_import, old_export) = self.policies.get(&peer).cloned().unwrap_or_default();
+                let import = import.map_or(old_import, Arc::new);
+                let export = export.map_or(old_export, Arc::new);
+                self.policies.insert(peer, (Arc::clone(&import), Arc::clone(&export)));
+                let peer = peer_id(peer.into());
+                if let Some(known) = self.model.peers.get_mut(&peer) {
+                    known.terms.import = Arc::clone(&import);
+                    known.terms.export = Arc::clone(&export);
+                }
+                self.world.feed(RibEvent::PolicyChanged { peer, import, export });
             }
             Op::Pass(secs) => {
                 self.drain();
@@ -570,7 +671,12 @@ impl Both {
                 attributes.originator_id = None;
                 attributes.cluster_list.clear();
             }
-            let path = ModelPath { attributes, session: known.session };
+            let path = ModelPath {
+                received: attributes.clone(),
+                attributes,
+                is_rejected: false,
+                session: known.session,
+            };
             self.model.paths.insert((net(prefix), Some(id), path_id), path);
         }
     }

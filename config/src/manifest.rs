@@ -49,6 +49,7 @@ const PLACES: &[&str] = &[
     "spec.bgp.ipv4Address",
     "spec.bgp.ipv6Address",
     "spec.cidr",
+    "spec.filters",
     "spec.node",
     "spec.nodeMeshPassword",
     "spec.nodeSelector",

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use config::catalog::{Catalog, Resources};
-use config::expand::{Speaker, export_policy, own_blocks, sessions};
+use config::expand::{Speaker, export_policy, own_blocks, prefix_advertisements, sessions};
 use config::manifest::parse_manifest;
 
 #[test]
@@ -52,6 +52,11 @@ fn describe(resources: &Resources) -> Result<String, fmt::Error> {
         }
         for block in own_blocks(resources, node) {
             writeln!(text, "  block {block}")?;
+        }
+        for advertisement in prefix_advertisements(resources, node) {
+            let communities: Vec<String> =
+                advertisement.communities.iter().map(ToString::to_string).collect();
+            writeln!(text, "  communities of {}: {}", advertisement.cidr, communities.join(" "))?;
         }
         let policy = export_policy(resources, node);
         for rule in &policy.rules {

@@ -43,6 +43,12 @@ impl Manifest {
         Self { kind: "BGPPeer", name: name.to_owned(), spec, status: None }
     }
 
+    /// A BGPFilter without rules. These by [`Manifest::with`].
+    #[must_use]
+    pub fn bgp_filter(name: &str) -> Self {
+        Self { kind: "BGPFilter", name: name.to_owned(), spec: json!({}), status: None }
+    }
+
     /// An enabled IPPool without encapsulation.
     #[must_use]
     pub fn ip_pool(name: &str, cidr: &str) -> Self {

@@ -143,6 +143,9 @@ pub struct PeerDocument {
     pub maximum_prefixes: Option<u32>,
     /// TCP-MD5 (RFC 2385) is on.
     pub password: bool,
+    /// BGPFilters that its routes pass, in order.
+    #[serde(default)]
+    pub filters: Vec<String>,
     /// Paths it has sent.
     pub received: usize,
     /// Of these: eligible.

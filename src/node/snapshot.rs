@@ -122,6 +122,8 @@ pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeStat
         .iter()
         .map(|session| {
             let mut document = peer(session, clients.contains(&session.name.as_str()));
+            let filters = state.desired.as_ref().and_then(|desired| desired.filters.get(&session.name));
+            document.filters = filters.cloned().unwrap_or_default();
             if let Some(summary) = routes.iter().find(|summary| Some(summary.peer) == session.id) {
                 add_routes(&mut document, summary);
             }
@@ -252,6 +254,7 @@ fn ineligible(reason: &Ineligible) -> String {
         Ineligible::AsLoop => "our AS is in its AS_PATH".to_owned(),
         Ineligible::OriginatorLoop => "we are its ORIGINATOR_ID".to_owned(),
         Ineligible::ClusterLoop => "our cluster is in its CLUSTER_LIST".to_owned(),
+        Ineligible::Policy(rule) => format!("rejected by import filter {rule}"),
     }
 }
 

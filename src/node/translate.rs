@@ -1,5 +1,6 @@
 //! The manifests' words into the cores' plain values: the whole desired state of this node at once.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bgp::io::Desired as DesiredBgp;
@@ -13,16 +14,15 @@ use config::catalog::Resources;
 use config::expand::{self, Session, Speaker};
 use config::model::{
     Family, LimitAction, MaximumPrefixes, NextHopMode as ManifestNextHopMode, PREFIX_RESTART_TIME_DEFAULT,
+    PrefixAdvertisement,
 };
 use fib::FibConfig;
 use ipnet::IpNet;
 
+use super::policy;
+
 /// The kernel's main table.
 const TABLE_MAIN: u32 = 254;
-/// LOCAL_PREF of own blocks is this less their kernel metric, as Calico's BIRD configuration has it, so that a
-/// mixed cluster ties as Calico's own does.
-const LOCAL_PREF_BASE: u32 = i32::MAX.unsigned_abs();
-
 /// All that this node is to be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
@@ -36,6 +36,8 @@ pub struct Desired {
     pub fib: FibSettings,
     /// Own blocks larger than one address, each with a blackhole for its unused part.
     pub blackholes: Vec<IpNet>,
+    /// By the names of neighbors that have any: their BGPFilters, in order. For people.
+    pub filters: BTreeMap<String, Vec<String>>,
 }
 
 /// What the manifests say about kernel routes.
@@ -75,9 +77,12 @@ pub fn desired(
     let speaker = Speaker::of(resources, node_name)?;
     let expansion = expand::sessions(resources, node_name);
     let own_blocks = expand::own_blocks(resources, node_name);
-    let neighbors =
-        expansion.sessions.iter().filter_map(|session| neighbor(session, &speaker, restarting)).collect();
-    let policy = expand::export_policy(resources, node_name);
+    let neighbors = expansion
+        .sessions
+        .iter()
+        .filter_map(|session| neighbor(resources, session, &speaker, restarting))
+        .collect();
+    let shared = expand::export_policy(resources, node_name);
     let bgp = DesiredBgp {
         listen: listen(&speaker),
         neighbors,
@@ -85,7 +90,7 @@ pub fn desired(
         rib: RibConfig {
             router_id: RouterId(speaker.router_id),
             multipath_max: speaker.multipath_max,
-            export: export(&policy),
+            export: export(&shared, &expand::prefix_advertisements(resources, node_name)),
             restarting,
         },
         originate: own_blocks.iter().map(|prefix| originated(*prefix, &speaker)).collect(),
@@ -98,6 +103,12 @@ pub fn desired(
         blackholes: own_blocks
             .into_iter()
             .filter(|block| block.prefix_len() < block.max_prefix_len())
+            .collect(),
+        filters: expansion
+            .sessions
+            .into_iter()
+            .filter(|session| !session.filters.is_empty())
+            .map(|session| (session.name, session.filters))
             .collect(),
     };
     Ok((desired, expansion.problems))
@@ -117,16 +128,23 @@ fn originated(prefix: IpNet, speaker: &Speaker) -> OriginatedRoute {
         IpNet::V4(_) => speaker.metric_v4,
         IpNet::V6(_) => speaker.metric_v6,
     };
-    OriginatedRoute { prefix, local_pref: LOCAL_PREF_BASE.saturating_sub(metric) }
+    // As Calico's BIRD configuration has it, so that a mixed cluster ties as Calico's own does.
+    OriginatedRoute { prefix, local_pref: policy::local_pref(metric) }
 }
 
 /// `None`: its password cannot be one. The expansion leaves such sessions out; if ever it did not, none may run
 /// without.
-fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> Option<NeighborConfig> {
+fn neighbor(
+    resources: &Resources,
+    session: &Session,
+    speaker: &Speaker,
+    restarting: bool,
+) -> Option<NeighborConfig> {
     let password = match &session.password {
         None => None,
         Some(password) => Some(Password::new(password.octets().clone())?),
     };
+    let (import, export) = policy::policies(resources, &session.filters);
     Some(NeighborConfig {
         name: session.name.clone(),
         description: session.description.clone(),
@@ -158,6 +176,8 @@ fn neighbor(session: &Session, speaker: &Speaker, restarting: bool) -> Option<Ne
         prefix_limit: session.maximum_prefixes.map(prefix_limit),
         shutdown: session.shutdown.clone(),
         reflector_client: session.reflector_client.map(ClusterId),
+        import,
+        export,
     })
 }
 
@@ -177,14 +197,18 @@ fn afi_safi(family: Family) -> AfiSafi {
     }
 }
 
-fn export(policy: &expand::ExportPolicy) -> ExportPolicy {
+fn export(shared: &expand::ExportPolicy, advertisements: &[PrefixAdvertisement]) -> ExportPolicy {
     let action = |accept| if accept { ExportAction::Accept } else { ExportAction::Reject };
-    let rules = policy.rules.iter().map(|rule| ExportRule {
+    let rules = shared.rules.iter().map(|rule| ExportRule {
         within: rule.within,
         own_only: rule.own_only,
         action: action(rule.accept),
     });
-    ExportPolicy { rules: rules.collect(), otherwise: action(policy.otherwise) }
+    ExportPolicy {
+        rules: rules.collect(),
+        otherwise: action(shared.otherwise),
+        communities: advertisements.iter().map(policy::prefix_communities).collect(),
+    }
 }
 
 #[cfg(test)]

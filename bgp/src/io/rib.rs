@@ -169,6 +169,7 @@ impl RibThread {
             | RibEvent::Update { .. }
             | RibEvent::Refresh { .. }
             | RibEvent::PrefixLimit { .. }
+            | RibEvent::PolicyChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }

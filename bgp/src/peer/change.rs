@@ -44,6 +44,8 @@ impl ConfigChange {
             prefix_limit,
             shutdown,
             reflector_client,
+            import,
+            export,
         } = old;
         let when = |differs: bool, change: Self| if differs { change } else { Self::None };
         let restart_offered = graceful_restart.is_some();
@@ -59,6 +61,9 @@ impl ConfigChange {
             // The RIB is told, and a session that ended because of it may begin again.
             when(*prefix_limit != new.prefix_limit, Self::Live),
             when(*shutdown != new.shutdown, Self::Reset),
+            // The RIB is told, and works the difference out.
+            when(*import != new.import, Self::Live),
+            when(*export != new.export, Self::Live),
             // From the next session on: not worth the routes of this one.
             when(*keepalive_secs != new.keepalive_secs, Self::Live),
             // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rib::Policy;
 use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
 
 /// What NEXT_HOP we send (Calico's `nextHopMode`).
@@ -134,6 +135,10 @@ pub struct NeighborConfig {
     pub shutdown: Option<String>,
     /// We reflect for it: it is our client and this is our cluster (RFC 4456).
     pub reflector_client: Option<ClusterId>,
+    /// What is made of its routes.
+    pub import: Arc<Policy>,
+    /// What it is sent, before the rules that all neighbors share.
+    pub export: Arc<Policy>,
 }
 
 impl NeighborConfig {

@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use super::attributes::{AttributeTable, AttributesId};
 use super::family::Prefix;
+use super::import::{Import, Imported, Imports};
 use super::next_hop::{NextHopId, NextHops};
-use super::path::{Marks, Path, Refusal, Slot};
+use super::path::{Marks, Path, Slot};
 use super::peers::Peers;
-use super::session::PeerEntry;
 use super::table::{Flags, PrefixId, Table};
 use crate::wire::PathAttributes;
-use crate::{ClusterId, PeerKind, RouterId};
+use crate::{ClusterId, RouterId};
 
 /// What all tables share.
 pub(super) struct Shared {
@@ -36,9 +36,9 @@ pub(super) struct Identity {
 #[derive(Clone, Copy)]
 pub(super) struct Announcement {
     pub(super) source: Slot,
+    /// As received.
     pub(super) attributes: AttributesId,
     pub(super) epoch: u16,
-    pub(super) refusal: Refusal,
 }
 
 impl Shared {
@@ -63,51 +63,21 @@ impl Shared {
         }
     }
 
+    /// What a path holds.
+    fn hold(&mut self, path: &Path) {
+        self.retain_path(path.attributes);
+        self.attributes.retain(path.as_received);
+    }
+
+    fn let_go(&mut self, path: &Path) {
+        self.release_path(path.attributes);
+        self.attributes.release(path.as_received);
+    }
+
     /// The next hop to wait for, if nothing is known of it yet.
     fn pending_next_hop(&self, id: AttributesId) -> Option<NextHopId> {
         let next_hop = self.attributes.get(id)?.next_hop?;
         self.next_hops.status(next_hop).is_none().then_some(next_hop)
-    }
-}
-
-/// The attributes as they count for us. LOCAL_PREF, ORIGINATOR_ID and CLUSTER_LIST mean nothing from an
-/// external peer (RFC 4271 §5.1.5, RFC 4456 §8; RFC 7606 §7.5, §7.9 and §7.10 discard them).
-pub(super) fn import(mut attributes: PathAttributes, kind: PeerKind) -> PathAttributes {
-    match kind {
-        PeerKind::Ibgp => {}
-        PeerKind::Ebgp => {
-            attributes.local_pref = None;
-            attributes.originator_id = None;
-            attributes.cluster_list = Vec::new();
-        }
-    }
-    attributes
-}
-
-/// Why a path of this peer with these attributes does not take part.
-pub(super) fn refusal(attributes: &PathAttributes, peer: &PeerEntry, identity: &Identity) -> Refusal {
-    let terms = &peer.terms;
-    let next_hop = attributes.next_hop.map(|next_hop| next_hop.addr());
-    let ours = [
-        Some(terms.negotiated.local.ip().to_canonical()),
-        terms.next_hop_v4.map(Into::into),
-        terms.next_hop_v6.map(Into::into),
-    ];
-    let own_as = attributes.as_path.count(terms.negotiated.local_as);
-    // RFC 4271 §9.1.2, relaxed by allowas-in.
-    if own_as > usize::from(terms.allow_local_as) {
-        Refusal::AsLoop
-    // RFC 4456 §8.
-    } else if attributes.originator_id.is_some() && attributes.originator_id == identity.router_id {
-        Refusal::OriginatorLoop
-    // RFC 4456 §8.
-    } else if attributes.cluster_list.iter().any(|cluster| identity.clusters.contains(cluster)) {
-        Refusal::ClusterLoop
-    // RFC 4271 §5.1.3: never a route with ourselves as the next hop.
-    } else if next_hop.is_some() && ours.contains(&next_hop) {
-        Refusal::OwnNextHop
-    } else {
-        Refusal::None
     }
 }
 
@@ -123,15 +93,18 @@ impl<P: Prefix> Table<P> {
         shared.retain_path(announcement.attributes);
         let pending = shared.pending_next_hop(announcement.attributes);
         let learned_secs = shared.uptime_secs();
+        let mut import = Import::new(shared, announcement.source, announcement.attributes);
         for (prefix, path_id) in prefixes {
             let id = self.insert(prefix);
+            let imported = import.judge(shared, prefix.to_net());
             let path = Path {
-                attributes: announcement.attributes,
+                attributes: imported.attributes,
+                as_received: imported.as_received,
                 source: announcement.source,
                 path_id,
                 learned_secs,
                 epoch: announcement.epoch,
-                refusal: announcement.refusal,
+                refusal: imported.refusal,
                 marks: Marks::default(),
             };
             if self.put(shared, id, path) {
@@ -141,6 +114,7 @@ impl<P: Prefix> Table<P> {
                 }
             }
         }
+        import.release(&mut shared.attributes);
         shared.release_path(announcement.attributes);
     }
 
@@ -150,23 +124,15 @@ impl<P: Prefix> Table<P> {
         let same = |known: &&mut Path| known.source == path.source && known.path_id == path.path_id;
         if let Some(known) = destination.paths.iter_mut().find(same) {
             known.epoch = path.epoch;
-            let is_refused_alike = std::mem::replace(&mut known.refusal, path.refusal) == path.refusal;
-            if known.attributes == path.attributes {
-                return !is_refused_alike;
+            if known.attributes != path.attributes {
+                known.learned_secs = path.learned_secs;
             }
-            known.learned_secs = path.learned_secs;
-            let old = std::mem::replace(&mut known.attributes, path.attributes);
-            if known.marks.is_used() {
-                destination.flags.set(Flags::USED_PATH_CHANGED);
-            }
-            shared.retain_path(path.attributes);
-            shared.release_path(old);
-        } else {
-            destination.paths.push(path);
-            self.paths += 1;
-            shared.retain_path(path.attributes);
-            shared.peers.count_received(path.source, P::FAMILY, 1);
+            return replace(shared, known, path, &mut destination.flags);
         }
+        destination.paths.push(path);
+        self.paths += 1;
+        shared.hold(&path);
+        shared.peers.count_received(path.source, P::FAMILY, 1);
         true
     }
 
@@ -184,15 +150,15 @@ impl<P: Prefix> Table<P> {
         self.mark_dirty(id);
     }
 
-    /// Walks the table: removes dead paths, and marks prefixes dirty whose next hop changed. With `rejudge`
-    /// every path is held against our identity again. One walk serves any number of causes.
-    pub(super) fn walk(&mut self, shared: &mut Shared, rejudge: bool) {
+    /// Walks the table: removes dead paths, and marks prefixes dirty whose next hop changed. One walk serves
+    /// any number of causes.
+    pub(super) fn walk(&mut self, shared: &mut Shared) {
         let mut dead = Vec::new();
         let mut dirty = Vec::new();
         for (id, destination) in self.iter_mut() {
             let (paths, flags) = (&mut destination.paths, &mut destination.flags);
             let before = dead.len();
-            let mut is_dirty = rejudge;
+            let mut is_dirty = false;
             paths.retain(|path| {
                 let Some(peer) = shared.peers.get(path.source) else { return true };
                 if peer.is_dead(P::FAMILY, path) {
@@ -201,9 +167,6 @@ impl<P: Prefix> Table<P> {
                 }
                 let Some(set) = shared.attributes.get(path.attributes) else { return true };
                 is_dirty |= set.next_hop.is_some_and(|next_hop| shared.next_hops.is_changed(next_hop));
-                if rejudge {
-                    path.refusal = refusal(&set.attributes, peer, &shared.identity);
-                }
                 true
             });
             let gone = dead.get(before..).unwrap_or_default();
@@ -223,12 +186,53 @@ impl<P: Prefix> Table<P> {
         self.walk = false;
     }
 
+    /// Holds paths against our identity and their peers' import policies again: all of them, or those of
+    /// `peers`.
+    pub(super) fn rejudge(&mut self, shared: &mut Shared, peers: Option<&[Slot]>) {
+        let mut imports = Imports::default();
+        for id in self.ids() {
+            let Some(destination) = self.get_mut(id) else { continue };
+            let prefix = destination.prefix.to_net();
+            let mut is_dirty = peers.is_none() && !destination.paths.is_empty();
+            let is_asked = |path: &&mut Path| {
+                peers.map_or(path.source != Slot::LOCAL, |peers| peers.contains(&path.source))
+            };
+            for path in destination.paths.iter_mut().filter(is_asked) {
+                let imported = imports.judge(shared, path.source, path.received(), prefix);
+                let Imported { attributes, as_received, refusal } = imported;
+                let judged = Path { attributes, as_received, refusal, ..*path };
+                is_dirty |= replace(shared, path, judged, &mut destination.flags);
+            }
+            if is_dirty {
+                self.mark_dirty(id);
+            }
+        }
+        imports.release(&mut shared.attributes);
+    }
+
     fn forget(&mut self, shared: &mut Shared, path: Path) {
         self.paths -= 1;
         shared.peers.count_received(path.source, P::FAMILY, -1);
         shared.peers.count_marks(path.source, P::FAMILY, path.marks, Marks::default());
-        shared.release_path(path.attributes);
+        shared.let_go(&path);
     }
+}
+
+/// Puts what is known anew of a path in its place. True when the decision may come out differently.
+fn replace(shared: &mut Shared, known: &mut Path, path: Path, flags: &mut Flags) -> bool {
+    let is_refused_alike = std::mem::replace(&mut known.refusal, path.refusal) == path.refusal;
+    let is_alike = known.attributes == path.attributes;
+    if is_alike && known.as_received == path.as_received {
+        return !is_refused_alike;
+    }
+    shared.hold(&path);
+    shared.let_go(known);
+    known.attributes = path.attributes;
+    known.as_received = path.as_received;
+    if !is_alike && known.marks.is_used() {
+        flags.set(Flags::USED_PATH_CHANGED);
+    }
+    !is_alike || !is_refused_alike
 }
 
 /// A path of ours.

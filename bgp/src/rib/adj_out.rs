@@ -9,11 +9,12 @@ use hashbrown::HashMap;
 use super::adj_in::Shared;
 use super::attributes::{AttributeTable, AttributesId};
 use super::event::{ExportPolicy, RibPeer};
-use super::export::{Terms, is_accepted};
+use super::export::{Leave, Terms};
 use super::family::{Family, PerFamily, Prefix};
 use super::member::{Behind, Member};
 use super::pack::{Action, Buckets, Held, Target};
 use super::path::Slot;
+use super::policy::SourceMatch;
 use super::session::SourceTerms;
 use super::table::{Destination, PrefixId, Table, reserve_slowly};
 
@@ -85,43 +86,41 @@ pub(super) struct Group {
 struct Exported<'a> {
     terms: &'a Terms,
     family: Family,
-    memo: HashMap<(AttributesId, Slot), AttributesId, foldhash::fast::RandomState>,
-    last: Option<((AttributesId, Slot), AttributesId)>,
+    policy: &'a ExportPolicy,
+    memo: HashMap<Exporting, AttributesId, foldhash::fast::RandomState>,
+    last: Option<(Exporting, AttributesId)>,
 }
 
+/// Routes that are alike in this leave alike.
+type Exporting = (AttributesId, Slot, Leave);
+
 impl<'a> Exported<'a> {
-    fn new(terms: &'a Terms, family: Family) -> Self {
-        Self { terms, family, memo: HashMap::default(), last: None }
+    fn new(terms: &'a Terms, policy: &'a ExportPolicy, family: Family) -> Self {
+        Self { terms, family, policy, memo: HashMap::default(), last: None }
     }
 
     /// What is to be sent for a destination. The attributes are held by the memo.
-    fn sent<P: Prefix>(
-        &mut self,
-        shared: &mut Shared,
-        policy: &ExportPolicy,
-        destination: &Destination<P>,
-    ) -> Option<Sent> {
+    fn sent<P: Prefix>(&mut self, shared: &mut Shared, destination: &Destination<P>) -> Option<Sent> {
         let best = destination.best()?;
         let source = best.source;
-        if !is_accepted(policy, &destination.prefix.to_net(), source == Slot::LOCAL) {
-            return None;
-        }
-        let attributes = self.attributes(shared, best.attributes, source);
+        let is_from = if source == Slot::LOCAL { SourceMatch::Own } else { SourceMatch::Learned };
+        let set = shared.attributes.get(best.attributes)?;
+        let leave = self.terms.leave(self.policy, destination.prefix.to_net(), is_from, &set.attributes)?;
+        let attributes = self.attributes(shared, (best.attributes, source, leave));
         (attributes != AttributesId::NONE).then_some(Sent { attributes, source })
     }
 
-    fn attributes(&mut self, shared: &mut Shared, id: AttributesId, source: Slot) -> AttributesId {
-        let key = (id, source);
-        if let Some((last, exported)) = self.last
-            && last == key
+    fn attributes(&mut self, shared: &mut Shared, key: Exporting) -> AttributesId {
+        if let Some((last, exported)) = &self.last
+            && *last == key
         {
-            return exported;
+            return *exported;
         }
         let exported = match self.memo.get(&key) {
             Some(&exported) => exported,
             None => {
-                let exported = self.export(shared, id, source);
-                self.memo.insert(key, exported);
+                let exported = self.export(shared, &key);
+                self.memo.insert(key.clone(), exported);
                 exported
             }
         };
@@ -129,11 +128,13 @@ impl<'a> Exported<'a> {
         exported
     }
 
-    fn export(&self, shared: &mut Shared, id: AttributesId, source: Slot) -> AttributesId {
-        let terms = shared.peers.get(source).map(|peer| SourceTerms::of(&peer.terms));
-        let set = shared.attributes.get(id);
-        let exported =
-            set.and_then(|set| self.terms.export(self.family, terms, set.key.scope, &set.attributes));
+    fn export(&self, shared: &mut Shared, (id, source, leave): &Exporting) -> AttributesId {
+        let source = shared.peers.get(*source).map(|peer| SourceTerms::of(&peer.terms));
+        let exported = shared.attributes.get(*id).and_then(|set| {
+            let changed = self.terms.apply(self.policy, self.family, leave, &set.attributes);
+            let attributes = changed.as_ref().unwrap_or(&set.attributes);
+            self.terms.export(self.family, source, set.key.scope, attributes)
+        });
         exported.map_or(AttributesId::NONE, |exported| shared.attributes.intern(exported))
     }
 
@@ -160,6 +161,30 @@ impl Group {
             }
         }
         self.members.push(member);
+    }
+
+    /// A member that comes from another group, and holds what that one's Adj-RIBs-Out say; it is owed the
+    /// difference. Both have been filled.
+    pub(super) fn adopt(&mut self, mut member: Member, from: &PerFamily<AdjOut>) {
+        for family in Family::ALL.into_iter().filter(|&family| self.terms.has(family)) {
+            let (old, new) = (from.get(family), self.out.get(family));
+            let state = member.families.get_mut(family);
+            let len = old.sent.len().max(new.sent.len());
+            for id in 0..u32::try_from(len).unwrap_or(u32::MAX) {
+                let (was, is) = (told(old.get(id), member.slot), told(new.get(id), member.slot));
+                // What it has yet to be told about stays so, with what it holds of that.
+                if was != is && !state.behind.as_ref().is_some_and(|behind| behind.is_dirty(id)) {
+                    state.behind.get_or_insert_default().mark(id, was.is_some());
+                }
+            }
+        }
+        self.members.push(member);
+    }
+
+    /// Takes a member out as it is.
+    pub(super) fn take(&mut self, slot: Slot) -> Option<Member> {
+        let place = self.members.iter().position(|member| member.slot == slot)?;
+        Some(self.members.remove(place))
     }
 
     /// True when it was the last one.
@@ -195,9 +220,9 @@ impl Group {
     pub(super) fn fill<P: Prefix>(&mut self, shared: &mut Shared, policy: &ExportPolicy, table: &Table<P>) {
         let out = self.out.get_mut(P::FAMILY);
         out.is_filled = true;
-        let mut exported = Exported::new(&self.terms, P::FAMILY);
+        let mut exported = Exported::new(&self.terms, policy, P::FAMILY);
         for (id, destination) in table.iter() {
-            if let Some(sent) = exported.sent(shared, policy, destination) {
+            if let Some(sent) = exported.sent(shared, destination) {
                 shared.attributes.retain(sent.attributes);
                 if let Some(old) = out.set(id, Some(sent)) {
                     shared.attributes.release(old.attributes);
@@ -230,10 +255,10 @@ impl Group {
             .iter_mut()
             .filter_map(|member| Some((member.slot, member.families.get_mut(family).behind.as_deref_mut()?)))
             .collect();
-        let mut exported = Exported::new(&self.terms, family);
+        let mut exported = Exported::new(&self.terms, policy, family);
         for &id in ids {
             let Some(destination) = table.get(id) else { continue };
-            let new = exported.sent(shared, policy, destination);
+            let new = exported.sent(shared, destination);
             let old = out.get(id);
             if old == new {
                 continue;

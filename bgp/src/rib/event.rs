@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::policy::{CommunityValue, Policy};
 use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, ClusterId, PeerId, RouterId};
@@ -26,14 +27,26 @@ pub struct RibConfig {
     pub restarting: bool,
 }
 
-/// What may leave towards any peer: the first rule whose prefix contains the route decides, else
-/// `otherwise`. Our own originated routes are subject to it too.
+/// What may leave towards any peer, unless the peer's own policy has decided already: the first rule whose
+/// prefix contains the route decides, else `otherwise`. Our own originated routes are subject to it too. What
+/// leaves by it gets the communities of every one of `communities` that contains it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportPolicy {
     /// In order.
     pub rules: Vec<ExportRule>,
     /// What happens to a route that no rule matches.
     pub otherwise: ExportAction,
+    /// Communities by prefix.
+    pub communities: Vec<PrefixCommunities>,
+}
+
+/// Communities that routes inside a prefix get when they leave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixCommunities {
+    /// For every route inside it.
+    pub within: IpNet,
+    /// Those.
+    pub communities: Vec<CommunityValue>,
 }
 
 /// One rule of an [`ExportPolicy`].
@@ -92,6 +105,10 @@ pub struct RibPeer {
     pub reflector_client: Option<ClusterId>,
     /// Bytes that may be handed out for it before some are reported [`RibEvent::Transmitted`].
     pub transmit_window: usize,
+    /// What is made of its routes. Those that no rule matches are taken as they are.
+    pub import: Arc<Policy>,
+    /// What it gets. About routes that no rule matches [`RibConfig::export`] decides.
+    pub export: Arc<Policy>,
 }
 
 /// What to keep of a lost peer (RFC 4724 §4.2).
@@ -156,6 +173,16 @@ pub enum RibEvent {
         peer: PeerId,
         /// From now on.
         limit: Option<PrefixLimit>,
+    },
+    /// Other policies for a peer, its session staying as it is. What that changes of its paths and of what it
+    /// has been sent is worked out from what is there; the peer is not asked for anything.
+    PolicyChanged {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::import`].
+        import: Arc<Policy>,
+        /// Replaces [`RibPeer::export`].
+        export: Arc<Policy>,
     },
     /// The whole set of our own routes.
     Originate(Vec<OriginatedRoute>),
@@ -242,6 +269,8 @@ pub enum Ineligible {
     OriginatorLoop,
     /// Our cluster stands in its CLUSTER_LIST (RFC 4456 §8).
     ClusterLoop,
+    /// The import policy of its peer rejects it; the name of the rule.
+    Policy(String),
 }
 
 /// The step of the decision that a path lost (RFC 4271 §9.1).

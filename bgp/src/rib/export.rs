@@ -5,13 +5,16 @@
 //! allowas-in wants such routes, and to any other they do no harm (§9.1.2). BIRD and GoBGP do the same.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::attributes::{DEFAULT_LOCAL_PREF, Scope};
-use super::event::{ExportAction, ExportPolicy, RibPeer};
+use super::event::{ExportAction, ExportPolicy, PrefixCommunities, RibPeer};
 use super::family::{Family, PerFamily};
+use super::import::changed;
+use super::policy::{Policy, PolicyRoute, PolicyVerdict, SourceMatch};
 use super::session::SourceTerms;
 use crate::peer::NextHopMode;
 use crate::wire::{EncodeContext, NextHop, PathAttributes};
@@ -30,6 +33,7 @@ pub(super) struct Terms {
     next_hop_v6: Option<Ipv6Addr>,
     reflector_client: Option<ClusterId>,
     encode: EncodeContext,
+    policy: Arc<Policy>,
 }
 
 impl Terms {
@@ -51,6 +55,7 @@ impl Terms {
             next_hop_v6,
             reflector_client: peer.reflector_client,
             encode: negotiated.encode.clone(),
+            policy: Arc::clone(&peer.export),
         }
     }
 
@@ -154,8 +159,79 @@ impl Terms {
     }
 }
 
-/// Whether the policy lets the prefix leave.
-pub(super) fn is_accepted(policy: &ExportPolicy, prefix: &IpNet, is_own: bool) -> bool {
+/// Why a route leaves, which is what changes its attributes apart from the peer's terms.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Leave {
+    /// By what all peers share, unchanged.
+    #[default]
+    Plain,
+    /// By what all peers share, with the communities of these places in it.
+    With(SmallVec<[usize; 2]>),
+    /// By the rule of the peer's policy in this place.
+    Rule(usize),
+}
+
+impl Terms {
+    /// Whether and why a route leaves to peers on these terms: their own policy first, then what all share.
+    pub(super) fn leave(
+        &self,
+        shared: &ExportPolicy,
+        prefix: IpNet,
+        source: SourceMatch,
+        attributes: &PathAttributes,
+    ) -> Option<Leave> {
+        let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes };
+        match self.policy.decide(&route) {
+            Some((_, rule)) if rule.verdict == PolicyVerdict::Reject => None,
+            Some((place, _)) => Some(Leave::Rule(place)),
+            None if is_accepted(shared, &prefix, source == SourceMatch::Own) => {
+                Some(with_communities(&shared.communities, &prefix))
+            }
+            None => None,
+        }
+    }
+
+    /// The attributes as policy leaves them, for a prefix of this family; `None`: it changes nothing.
+    pub(super) fn apply(
+        &self,
+        shared: &ExportPolicy,
+        family: Family,
+        leave: &Leave,
+        attributes: &PathAttributes,
+    ) -> Option<PathAttributes> {
+        match leave {
+            Leave::Plain => None,
+            Leave::With(places) => {
+                let mut with = attributes.clone();
+                for communities in places.iter().filter_map(|place| shared.communities.get(*place)) {
+                    communities.communities.iter().for_each(|community| community.add_to(&mut with));
+                }
+                Some(with)
+            }
+            Leave::Rule(place) => {
+                let rules = match family {
+                    Family::V4 => &self.policy.ipv4,
+                    Family::V6 => &self.policy.ipv6,
+                };
+                match &rules.get(*place)?.verdict {
+                    PolicyVerdict::Accept(operations) if !operations.is_empty() => {
+                        Some(changed(attributes, operations))
+                    }
+                    PolicyVerdict::Accept(_) | PolicyVerdict::Reject => None,
+                }
+            }
+        }
+    }
+}
+
+fn with_communities(communities: &[PrefixCommunities], prefix: &IpNet) -> Leave {
+    let containing = communities.iter().enumerate().filter(|(_, entry)| entry.within.contains(prefix));
+    let places: SmallVec<[usize; 2]> = containing.map(|(place, _)| place).collect();
+    if places.is_empty() { Leave::Plain } else { Leave::With(places) }
+}
+
+/// Whether the policy that all peers share lets the prefix leave.
+fn is_accepted(policy: &ExportPolicy, prefix: &IpNet, is_own: bool) -> bool {
     let matching =
         |rule: &&super::event::ExportRule| (is_own || !rule.own_only) && rule.within.contains(prefix);
     let action = policy.rules.iter().find(matching).map_or(policy.otherwise, |rule| rule.action);

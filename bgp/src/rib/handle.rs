@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::Rib;
-use super::adj_in::{Announcement, Identity, import, originated, refusal};
+use super::adj_in::{Announcement, Identity, originated};
 use super::adj_out::Group;
 use super::event::{NextHopStatus, OriginatedRoute, Retain, RibConfig, RibPeer};
 use super::export::Terms;
 use super::family::{Family, PerFamily, Prefix};
+use super::import::import;
 use super::next_hop::Affected;
-use super::path::{Refusal, Slot};
+use super::path::Slot;
+use super::policy::Policy;
 use super::session::{Lost, PeerEntry};
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, Nlri, PeerId};
@@ -84,6 +87,9 @@ impl Rib {
         }
         let Some(began) = self.shared.peers.begin(peer, self.shared.now) else { return };
         self.request_walk(began.lost);
+        if began.reimport {
+            self.reimport.push(began.slot);
+        }
         if began.changed {
             self.rejudge = true;
             self.v4.mark_all_changed();
@@ -137,10 +143,9 @@ impl Rib {
     fn announce(&mut self, source: Slot, family: AfiSafi, attributes: PathAttributes, nlri: &[Nlri]) {
         let Some(family) = Family::of(family) else { return };
         let Some(peer) = self.shared.peers.get(source).filter(|peer| peer.has(family)) else { return };
-        let refusal = refusal(&attributes, peer, &self.shared.identity);
         let epoch = peer.epoch(family);
         let attributes = self.shared.attributes.intern(attributes);
-        let announcement = Announcement { source, attributes, epoch, refusal };
+        let announcement = Announcement { source, attributes, epoch };
         with_table!(self, family, table => {
             let sensible = nlri.iter().filter(|nlri| is_sensible(&nlri.prefix));
             let prefixes = sensible.filter_map(|nlri| Some((Prefix::from_net(nlri.prefix)?, nlri.path_id)));
@@ -167,6 +172,20 @@ impl Rib {
         }
     }
 
+    /// Of a peer that is down too: what is retained of it is judged by the new policy.
+    pub(super) fn handle_policy_changed(&mut self, peer: PeerId, import: Arc<Policy>, export: Arc<Policy>) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        if entry.terms.import != import {
+            entry.terms.import = import;
+            self.reimport.push(slot);
+        }
+        if entry.terms.export != export {
+            entry.terms.export = export;
+            self.regroup.push(slot);
+        }
+    }
+
     pub(super) fn handle_originate(&mut self, routes: &[OriginatedRoute]) {
         let wanted: BTreeMap<IpNet, u32> =
             routes.iter().map(|route| (route.prefix.trunc(), route.local_pref)).collect();
@@ -183,8 +202,7 @@ impl Rib {
                 continue;
             }
             let attributes = self.shared.attributes.intern(originated(local_pref));
-            let announcement =
-                Announcement { source: Slot::LOCAL, attributes, epoch: 0, refusal: Refusal::None };
+            let announcement = Announcement { source: Slot::LOCAL, attributes, epoch: 0 };
             with_table!(self, Family::of_prefix(prefix), table => {
                 let prefix = Prefix::from_net(*prefix).map(|prefix| (prefix, 0));
                 table.announce(&mut self.shared, announcement, prefix.into_iter());
@@ -234,19 +252,30 @@ impl Rib {
     }
 
     fn join_group(&mut self, slot: Slot) {
-        let Some(peer) = self.shared.peers.get(slot) else { return };
-        let terms = Terms::of(&peer.terms);
+        let Some(terms) = self.shared.peers.get(slot).map(|peer| Terms::of(&peer.terms)) else { return };
         let lens = PerFamily { v4: self.v4.ids().end, v6: self.v6.ids().end };
-        if let Some(group) = self.groups.iter_mut().flatten().find(|group| group.terms == terms) {
+        let place = self.group_on(terms);
+        if let Some(group) = self.groups.get_mut(place).and_then(Option::as_mut)
+            && let Some(peer) = self.shared.peers.get(slot)
+        {
             group.join(slot, &peer.terms, lens);
-            return;
         }
-        let mut group = Group::new(terms);
-        group.join(slot, &peer.terms, lens);
-        match self.groups.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(group),
-            None => self.groups.push(Some(group)),
+    }
+
+    /// The place of the group on these terms, a new one without members if there is none.
+    pub(super) fn group_on(&mut self, terms: Terms) -> usize {
+        let is_on = |group: &Option<Group>| group.as_ref().is_some_and(|group| group.terms == terms);
+        if let Some(place) = self.groups.iter().position(is_on) {
+            return place;
         }
+        let place = self.groups.iter().position(Option::is_none).unwrap_or(self.groups.len());
+        if place == self.groups.len() {
+            self.groups.push(None);
+        }
+        if let Some(vacant) = self.groups.get_mut(place) {
+            *vacant = Some(Group::new(terms));
+        }
+        place
     }
 
     fn leave_group(&mut self, slot: Slot) {

@@ -43,12 +43,14 @@ pub mod event;
 mod export;
 mod family;
 mod handle;
+mod import;
 mod loc;
 mod member;
 mod next_hop;
 mod pack;
 mod path;
 mod peers;
+pub mod policy;
 mod prefix_limit;
 mod session;
 pub mod snapshot;
@@ -66,7 +68,11 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use event::{
     BestChange, BestPath, ExportAction, ExportPolicy, ExportRule, Ineligible, LossReason, NextHopStatus,
-    OriginatedRoute, PathSource, Retain, RibConfig, RibEffect, RibEvent, RibPeer,
+    OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent, RibPeer,
+};
+pub use policy::{
+    CommunityValue, Matches, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch,
+    SourceMatch,
 };
 pub use session::{QUIET_SECS, STALE_PATHS_MAX_SECS};
 pub use startup::DEFERRAL_MAX_SECS;
@@ -75,6 +81,7 @@ use adj_in::{Identity, Shared};
 use adj_out::Group;
 use attributes::AttributeTable;
 use next_hop::NextHops;
+use path::Slot;
 use peers::Peers;
 use startup::Startup;
 use table::Table;
@@ -101,6 +108,10 @@ pub struct Rib {
     groups: Vec<Option<Group>>,
     /// Every path is to be held against our identity again.
     rejudge: bool,
+    /// Peers whose paths are to be held against their import policy again.
+    reimport: Vec<Slot>,
+    /// Peers whose export policy is no longer that of their group.
+    regroup: Vec<Slot>,
     /// Prefixes that linger may be free: a member caught up or left.
     release_due: bool,
     follow: Option<Follow>,
@@ -133,6 +144,8 @@ impl Rib {
             originated: BTreeMap::new(),
             groups: Vec::new(),
             rejudge: false,
+            reimport: Vec::new(),
+            regroup: Vec::new(),
             release_due: false,
             follow: None,
             startup: Startup::default(),
@@ -151,6 +164,9 @@ impl Rib {
             RibEvent::Update { peer, update } => self.handle_update(peer, *update),
             RibEvent::Refresh { peer, family } => self.handle_refresh(peer, family),
             RibEvent::PrefixLimit { peer, limit } => self.handle_prefix_limit(peer, limit),
+            RibEvent::PolicyChanged { peer, import, export } => {
+                self.handle_policy_changed(peer, import, export);
+            }
             RibEvent::Originate(routes) => self.handle_originate(&routes),
             RibEvent::NextHopChanged(changes) => self.handle_next_hop_changed(changes),
             RibEvent::Transmitted { peer, bytes } => self.handle_transmitted(peer, bytes),

@@ -23,6 +23,8 @@ pub(super) enum Refusal {
     OriginatorLoop,
     ClusterLoop,
     OwnNextHop,
+    /// The import policy of its peer.
+    Policy,
 }
 
 /// What the last decision made of a path.
@@ -50,7 +52,10 @@ impl Marks {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Path {
+    /// As they count for us: after import policy.
     pub(super) attributes: AttributesId,
+    /// As they came, held a second time; [`AttributesId::NONE`] where policy did not change them.
+    pub(super) as_received: AttributesId,
     pub(super) source: Slot,
     /// RFC 7911; 0 without add-path.
     pub(super) path_id: u32,
@@ -60,6 +65,13 @@ pub(super) struct Path {
     pub(super) epoch: u16,
     pub(super) refusal: Refusal,
     pub(super) marks: Marks,
+}
+
+impl Path {
+    /// The attributes as they came, from which policy is worked out anew.
+    pub(super) fn received(&self) -> AttributesId {
+        if self.as_received == AttributesId::NONE { self.attributes } else { self.as_received }
+    }
 }
 
 const _: () = assert!(size_of::<Path>() <= 24);

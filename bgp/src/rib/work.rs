@@ -7,6 +7,7 @@ use super::Rib;
 use super::adj_in::Shared;
 use super::adj_out::Group;
 use super::event::{ExportAction, ExportPolicy, RibConfig, RibEffect};
+use super::export::Terms;
 use super::family::{Family, Prefix};
 use super::member::Member;
 use super::pack::{Buckets, transmit};
@@ -28,25 +29,30 @@ pub(super) struct Follow {
 }
 
 /// Before the first configuration.
-static NOTHING_LEAVES: ExportPolicy = ExportPolicy { rules: Vec::new(), otherwise: ExportAction::Reject };
+static NOTHING_LEAVES: ExportPolicy =
+    ExportPolicy { rules: Vec::new(), otherwise: ExportAction::Reject, communities: Vec::new() };
 
 impl Rib {
     /// Does the most urgent piece of work; false when there is none.
     pub(super) fn work(&mut self) -> bool {
         self.walk();
+        self.rejudge();
         if let Some(effect) = self.shared.next_hops.poll_effect() {
             self.effects.push_back(effect);
             return true;
         }
-        self.decide() || self.follow() || self.catch_up() || self.finish()
+        if self.decide() {
+            return true;
+        }
+        self.regroup();
+        self.follow() || self.catch_up() || self.finish()
     }
 
     fn walk(&mut self) {
-        let rejudge = std::mem::take(&mut self.rejudge);
         let mut has_walked = false;
         for family in Family::ALL {
-            with_table!(self, family, table => if table.walk || rejudge {
-                table.walk(&mut self.shared, rejudge);
+            with_table!(self, family, table => if table.walk {
+                table.walk(&mut self.shared);
                 has_walked = true;
             });
         }
@@ -54,6 +60,55 @@ impl Rib {
             // A changed next hop asks for a walk of both tables, so both have been.
             self.shared.next_hops.walked();
             self.check_prefix_limits();
+        }
+    }
+
+    fn rejudge(&mut self) {
+        let all = std::mem::take(&mut self.rejudge);
+        let peers = std::mem::take(&mut self.reimport);
+        if !all && peers.is_empty() {
+            return;
+        }
+        for family in Family::ALL {
+            with_table!(self, family, table => {
+                table.rejudge(&mut self.shared, (!all).then_some(peers.as_slice()));
+            });
+        }
+    }
+
+    /// Moves members to the group of their export policy. After the decision, so that what is decided anew
+    /// is not withdrawn in between.
+    fn regroup(&mut self) {
+        for slot in std::mem::take(&mut self.regroup) {
+            let Some(terms) = self.shared.peers.get(slot).map(|peer| Terms::of(&peer.terms)) else {
+                continue;
+            };
+            let leaves = |group: &Option<Group>| {
+                group.as_ref().is_some_and(|group| group.member(slot).is_some() && group.terms != terms)
+            };
+            let Some(old) = self.groups.iter().position(leaves) else { continue };
+            let new = self.group_on(terms);
+            let Some(mut group) = self.groups.get_mut(new).and_then(Option::take) else { continue };
+            let policy = self.config.as_ref().map_or(&NOTHING_LEAVES, |config| &config.export);
+            for family in Family::ALL {
+                with_table!(self, family, table => if group.needs_filling(family) {
+                    group.fill(&mut self.shared, policy, table);
+                });
+            }
+            if let Some(old) = self.groups.get_mut(old) {
+                if let Some(old) = old
+                    && let Some(member) = old.take(slot)
+                {
+                    group.adopt(member, &old.out);
+                }
+                if let Some(empty) = old.take_if(|old| old.members.is_empty()) {
+                    empty.release(&mut self.shared.attributes);
+                }
+            }
+            if let Some(place) = self.groups.get_mut(new) {
+                *place = Some(group);
+            }
+            self.release_due = true;
         }
     }
 

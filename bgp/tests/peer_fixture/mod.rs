@@ -144,6 +144,8 @@ impl Node {
             prefix_limit: None,
             shutdown: None,
             reflector_client: None,
+            import: std::sync::Arc::default(),
+            export: std::sync::Arc::default(),
         }
     }
 

@@ -3,8 +3,11 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub(crate) mod naive_policy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgp::peer::{Negotiated, NextHopMode, PeerRestart};
@@ -79,6 +82,8 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
         prefix_limit: None,
         reflector_client: None,
         transmit_window: OPEN,
+        import: Arc::default(),
+        export: Arc::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::catalog::Resources;
+use crate::model::{PER_NODE_PREFIX, PrefixAdvertisement};
 
 /// The blocks that a node announces: those confirmed for it, and the pod ranges that Kubernetes gave it.
 /// Never one that is pending, because it may be another node's in the end.
@@ -16,6 +17,25 @@ pub fn own_blocks(resources: &Resources, node_name: &str) -> BTreeSet<IpNet> {
     let node = resources.nodes.get(node_name);
     let pod_cidrs = node.into_iter().flat_map(|node| node.status.pod_cidrs.iter().copied());
     own.chain(pod_cidrs).collect()
+}
+
+/// The communities that routes get when they leave a node. What its own BGPConfiguration says of a family is
+/// said instead of what the cluster's says of that family.
+#[must_use]
+pub fn prefix_advertisements(resources: &Resources, node_name: &str) -> Vec<PrefixAdvertisement> {
+    let own = resources.bgp_configurations.get(&format!("{PER_NODE_PREFIX}{node_name}"));
+    let own = own.map(|object| object.spec.prefix_advertisements.as_slice()).unwrap_or_default();
+    let cluster = resources.cluster_configuration();
+    let cluster = cluster.map(|object| object.spec.prefix_advertisements.as_slice()).unwrap_or_default();
+    let mut advertisements = Vec::new();
+    for is_ipv4 in [true, false] {
+        let of_family = |all: &[PrefixAdvertisement]| -> Vec<PrefixAdvertisement> {
+            all.iter().filter(|entry| entry.cidr.addr().is_ipv4() == is_ipv4).cloned().collect()
+        };
+        let own = of_family(own);
+        advertisements.extend(if own.is_empty() { of_family(cluster) } else { own });
+    }
+    advertisements
 }
 
 /// What may leave a node towards any peer. The first rule that contains the route decides, else `otherwise`.

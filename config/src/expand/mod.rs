@@ -13,9 +13,11 @@ mod peering;
 mod session;
 mod speaker;
 
-pub use export::{ExportPolicy, ExportRule, export_policy, own_blocks};
+pub use export::{ExportPolicy, ExportRule, export_policy, own_blocks, prefix_advertisements};
 pub use session::{Session, SessionOrigin};
 pub use speaker::{MULTIPATH_MAX_DEFAULT, NORMAL_ROUTE_PRIORITY_DEFAULT, PORT_DEFAULT, Speaker};
+
+use std::collections::BTreeSet;
 
 use crate::catalog::Resources;
 use crate::problem::Problem;
@@ -51,10 +53,32 @@ pub fn sessions(resources: &Resources, node_name: &str) -> Expansion {
     let (sessions, mut problems) = candidates.resolve(resources);
     let (mut sessions, missing) = password::with_passwords(resources, sessions);
     problems.extend(missing);
+    problems.extend(drop_missing_filters(resources, &mut sessions));
     problems.extend(peering.into_problems());
     sessions.sort_by(|left, right| left.name.cmp(&right.name));
     problems.sort();
     Expansion { sessions, problems }
+}
+
+/// A filter that is not there filters nothing, as in Calico; but there it is not said.
+fn drop_missing_filters(resources: &Resources, sessions: &mut [Session]) -> Vec<Problem> {
+    let mut missing = BTreeSet::new();
+    for session in sessions {
+        let bgp_peer = session.bgp_peer.clone();
+        session.filters.retain(|filter| {
+            let is_there = resources.bgp_filters.contains_key(filter);
+            if !is_there {
+                missing.insert((bgp_peer.clone(), filter.clone()));
+            }
+            is_there
+        });
+    }
+    let warning = |(peer, filter): (Option<String>, String)| {
+        let peer = resources.bgp_peers.get(&peer?)?;
+        let message = format!("there is no BGPFilter named {filter}: it is skipped");
+        Some(Problem::warning(peer.place("spec.filters"), "spec.filters", message))
+    };
+    missing.into_iter().filter_map(warning).collect()
 }
 
 /// A session with every other node of every common family, unless one of the two is a route reflector.

@@ -71,6 +71,8 @@ pub struct Session {
     pub maximum_prefixes: Option<MaximumPrefixes>,
     /// Set: administratively down, with a text for the other operator.
     pub shutdown: Option<String>,
+    /// BGPFilters that its routes pass, in order; each is there.
+    pub filters: Vec<String>,
     /// Never dial.
     pub passive: bool,
     /// For people.
@@ -148,6 +150,7 @@ impl Session {
             allow_local_as: 0,
             maximum_prefixes: None,
             shutdown: None,
+            filters: Vec::new(),
             passive: false,
             description: String::new(),
         }
@@ -191,6 +194,7 @@ impl Session {
             connect_retry_secs: spec.connect_retry_time.unwrap_or(CONNECT_RETRY_TIME_DEFAULT).0,
             ttl_security_hops: spec.ttl_security,
             allow_local_as: spec.num_allowed_local_as_numbers,
+            filters: spec.filters.clone(),
             // Somebody has to dial: the mirror of a passive session does.
             passive: spec.passive && origin != SessionOrigin::Reverse,
             description: spec.description.clone(),
@@ -226,6 +230,9 @@ impl fmt::Display for Session {
             NextHopMode::Keep => f.write_str(" next-hop keep")?,
         }
         self.write_numbers(f)?;
+        if !self.filters.is_empty() {
+            write!(f, " filters {}", self.filters.join(","))?;
+        }
         if self.passive {
             f.write_str(" passive")?;
         }

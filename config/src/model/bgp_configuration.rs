@@ -2,8 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Asn, Metadata, PasswordSource, Seconds, metadata, secret, unique};
+use std::collections::BTreeMap;
+
+use super::address::MaskedCidr;
+use super::{Asn, CommunityValue, Metadata, PasswordSource, Seconds, metadata, secret, unique};
 use crate::document::{Entry, Field, Fields};
+use ipnet::IpNet;
 
 /// Name of the object that is the whole cluster's.
 pub const CLUSTER_WIDE: &str = "default";
@@ -54,9 +58,33 @@ pub struct BgpConfigurationSpec {
     /// Informational: interfaces whose routes BIRD does not import. We import none of any interface.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored_interfaces: Vec<String>,
+    /// Names for communities.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub communities: Vec<NamedCommunity>,
+    /// Communities that routes get when they leave.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prefix_advertisements: Vec<PrefixAdvertisement>,
     /// Most next hops of one route; default 16. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipath_max: Option<u16>,
+}
+
+/// A name for a community.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedCommunity {
+    /// What prefixAdvertisements may say instead.
+    pub name: String,
+    /// The community.
+    pub value: CommunityValue,
+}
+
+/// Communities that every route inside a prefix gets when it leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PrefixAdvertisement {
+    /// The prefix, without host bits.
+    pub cidr: IpNet,
+    /// Those, names resolved.
+    pub communities: Vec<CommunityValue>,
 }
 
 /// Where the speaker listens.
@@ -70,6 +98,14 @@ pub enum BindMode {
     NodeIp,
 }
 
+const COMMUNITIES: &[Field] = &[
+    Field::honoured("name", "bgp-large", "what prefixAdvertisements may say instead of the value"),
+    Field::honoured("value", "'65001:2:3'", "aa:nn, or aa:nn:mm for a large community"),
+];
+const PREFIX_ADVERTISEMENTS: &[Field] = &[
+    Field::honoured("cidr", "10.250.0.0/16", "every route inside it"),
+    Field::honoured("communities", "['65001:200']", "up to 50 values, or names of communities"),
+];
 const CIDR: &[Field] = &[Field::refused("cidr", "", "10.96.0.0/12", "a range")];
 
 const SPEC: &[Field] = &[
@@ -117,13 +153,14 @@ const SPEC: &[Field] = &[
         "Disabled",
         "advertise each address by itself",
     ),
-    Field::refused("communities", "", "[{name: a, value: '1:2'}]", "names for communities"),
-    Field::refused(
+    Field::honoured("communities", "[{name: a, value: '1:2'}]", "names for communities; up to 500")
+        .with(COMMUNITIES),
+    Field::honoured(
         "prefixAdvertisements",
-        "",
-        "[{cidr: 10.0.0.0/8, communities: [a]}]",
-        "communities by prefix",
-    ),
+        "[{cidr: 10.0.0.0/8, communities: ['65001:100']}]",
+        "communities of what leaves by the cluster's rules, by prefix; up to 500",
+    )
+    .with(PREFIX_ADVERTISEMENTS),
     Field::refused("localWorkloadPeeringIPV4", "", "169.254.1.9", "address that local pods peer with"),
     Field::refused("localWorkloadPeeringIPV6", "", "'fe80::9'", "address that local pods peer with"),
     Field::refused(
@@ -142,7 +179,7 @@ pub(crate) const FIELDS: &[Field] = &[
     super::STATUS,
 ];
 
-/// What a per-node object may contain (Calico honours prefixAdvertisements there too; we refuse it anyway).
+/// What a per-node object may contain.
 const PER_NODE: &[&str] = &["listenPort", "logSeverityScreen", "prefixAdvertisements"];
 
 impl BgpConfiguration {
@@ -185,6 +222,7 @@ impl BgpConfigurationSpec {
         let bind_modes = [("None", BindMode::None), ("NodeIP", BindMode::NodeIp)];
         let priority = |name| spec.entry(name).and_then(|entry| entry.integer(1..=2_147_483_646));
         let ignored = spec.entry("ignoredInterfaces").map(|entry| entry.list()).unwrap_or_default();
+        let communities = communities(spec);
         Self {
             log_severity_screen: spec.entry("logSeverityScreen").and_then(|entry| log_severity(&entry)),
             node_to_node_mesh_enabled: spec.entry("nodeToNodeMeshEnabled").and_then(|entry| entry.boolean()),
@@ -196,9 +234,77 @@ impl BgpConfigurationSpec {
             ipv4_normal_route_priority: priority("ipv4NormalRoutePriority"),
             ipv6_normal_route_priority: priority("ipv6NormalRoutePriority"),
             ignored_interfaces: unique(&ignored, interface_pattern),
+            prefix_advertisements: prefix_advertisements(spec, &communities),
+            communities,
             multipath_max: spec.entry("multipathMax").and_then(|entry| entry.integer(1..=64)),
         }
     }
+}
+
+/// Calico's bound for both lists.
+const ENTRIES_MAX: usize = 500;
+
+fn communities(spec: &Fields<'_>) -> Vec<NamedCommunity> {
+    let entries = spec.list_of_fields("communities");
+    if entries.len() > ENTRIES_MAX {
+        spec.report("communities", format!("has {} entries: use at most {ENTRIES_MAX}", entries.len()));
+    }
+    if !entries.is_empty() && spec.list_of_fields("prefixAdvertisements").is_empty() {
+        spec.report("communities", "has no meaning without prefixAdvertisements: remove it");
+    }
+    let mut communities: Vec<NamedCommunity> = Vec::new();
+    for entry in &entries {
+        let name = entry.required("name", "a name").and_then(|name| name.text()).map(str::to_owned);
+        let value = entry.required("value", "a community, as in 65001:100").and_then(|value| value.parse());
+        let (Some(name), Some(value)) = (name, value) else { continue };
+        if name.is_empty() || name.chars().count() > 253 {
+            entry.report("name", "has 1 to 253 characters");
+        } else if communities.iter().any(|known| known.name == name) {
+            entry.report("name", "is in the list already: remove one");
+        } else {
+            communities.push(NamedCommunity { name, value });
+        }
+    }
+    communities
+}
+
+fn prefix_advertisements(spec: &Fields<'_>, communities: &[NamedCommunity]) -> Vec<PrefixAdvertisement> {
+    let names: BTreeMap<&str, CommunityValue> =
+        communities.iter().map(|community| (community.name.as_str(), community.value)).collect();
+    let entries = spec.list_of_fields("prefixAdvertisements");
+    if entries.len() > ENTRIES_MAX {
+        let message = format!("has {} entries: use at most {ENTRIES_MAX}", entries.len());
+        spec.report("prefixAdvertisements", message);
+    }
+    entries.iter().filter_map(|entry| prefix_advertisement(entry, &names)).collect()
+}
+
+fn prefix_advertisement(
+    entry: &Fields<'_>,
+    names: &BTreeMap<&str, CommunityValue>,
+) -> Option<PrefixAdvertisement> {
+    let cidr = entry.required("cidr", "a prefix").and_then(|cidr| cidr.parse());
+    let given = entry.required("communities", "a list of communities")?.list();
+    if !(1..=50).contains(&given.len()) {
+        entry.report("communities", "holds 1 to 50 communities");
+    }
+    let communities = unique(&given, |community| {
+        let text = community.text()?;
+        if let Some(value) = names.get(text) {
+            return Some(*value);
+        }
+        let value = text.parse().ok();
+        if value.is_none() {
+            let text = crate::document::quoted(text);
+            community.report(format!(
+                "'{text}' is neither the name of one of this object's communities nor a community: write \
+                 65001:100 or 65001:1:2"
+            ));
+        }
+        value
+    });
+    let MaskedCidr(cidr) = cidr?;
+    Some(PrefixAdvertisement { cidr, communities })
 }
 
 fn log_severity(entry: &Entry<'_>) -> Option<String> {

@@ -50,6 +50,9 @@ pub struct BgpPeerSpec {
     /// How often our own AS may stand in a received AS_PATH.
     #[serde(rename = "numAllowedLocalASNumbers")]
     pub num_allowed_local_as_numbers: u8,
+    /// Names of BGPFilters, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<String>,
     /// The most hops that packets of the peer may have taken (RFC 5082); `None`: not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_security: Option<u8>,
@@ -164,6 +167,7 @@ const SPEC: &[Field] = &[
     Field::honoured("nextHopMode", "Self", "Auto, Self or Keep; default Auto"),
     Field::honoured("keepOriginalNextHop", "true", "older form of Keep, on eBGP only; default false"),
     Field::honoured("sourceAddress", "None", "UseNodeIP or None; default UseNodeIP"),
+    Field::honoured("filters", "[a, b]", "BGPFilters by name, in order; the first rule that matches decides"),
     Field::honoured("maxRestartTime", "1m", "graceful restart time, up to 4095s; default 120s"),
     Field::honoured(
         "keepaliveTime",
@@ -193,7 +197,6 @@ const SPEC: &[Field] = &[
         .with(limits::SHUTDOWN),
     Field::additive("description", "rack a1, top", "for people; up to 255 characters"),
     Field::refused("reachableBy", "", "10.0.0.254", "gateway to the peer"),
-    Field::refused("filters", "", "[a]", "BGPFilters in order"),
     Field::refused("localWorkloadSelector", "", "has(a)", "local pods to peer with"),
 ];
 
@@ -240,6 +243,8 @@ impl BgpPeerSpec {
         let source_address = spec.entry("sourceAddress").and_then(|entry| entry.choice(&sources));
         let reverse_peering = spec.entry("reversePeering").and_then(|entry| entry.choice(&reverse));
         let families = families(spec);
+        let filters = spec.entry("filters").map(|entry| entry.list()).unwrap_or_default();
+        let filters = unique(&filters, metadata::name);
         let description = description(spec);
         let passive = boolean(spec, "passive");
         let local_as_number = spec.entry("localASNumber").and_then(|entry| entry.parse_scalar());
@@ -257,6 +262,7 @@ impl BgpPeerSpec {
             max_restart_time: times.max_restart,
             keepalive_time: times.keepalive,
             num_allowed_local_as_numbers: allowed_as.unwrap_or_default(),
+            filters,
             ttl_security: ttl_security.filter(|hops| *hops > 0),
             reverse_peering: reverse_peering.unwrap_or_default(),
             password,

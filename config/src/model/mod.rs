@@ -7,8 +7,10 @@
 mod address;
 mod asn;
 mod bgp_configuration;
+mod bgp_filter;
 mod bgp_peer;
 mod block_affinity;
+mod community;
 mod ip_pool;
 mod limits;
 mod metadata;
@@ -22,13 +24,19 @@ use serde::{Serialize, Serializer};
 pub use address::{PeerAddress, PeerAddressError};
 pub use asn::{Asn, AsnError};
 pub use bgp_configuration::{
-    BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, PER_NODE_PREFIX,
+    BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, NamedCommunity, PER_NODE_PREFIX,
+    PrefixAdvertisement,
+};
+pub use bgp_filter::{
+    BgpFilter, BgpFilterRule, BgpFilterSpec, FilterAction, FilterCommunities, FilterOperation, FilterPrefix,
+    FilterSource, MatchOperator, PeerType, PrefixLength,
 };
 pub use bgp_peer::{
     BgpPeer, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
     NextHopMode, PeeringNodes, Remote, ReversePeering, SourceAddress,
 };
 pub use block_affinity::{AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec};
+pub use community::{CommunityValue, CommunityValueError};
 pub(crate) use ip_pool::overlap;
 pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
 pub use limits::{LimitAction, MaximumPrefixes, PREFIX_RESTART_TIME_DEFAULT, Shutdown};
@@ -59,6 +67,8 @@ pub enum Kind {
     BgpConfiguration,
     /// [`BgpPeer`].
     BgpPeer,
+    /// [`BgpFilter`].
+    BgpFilter,
     /// [`IpPool`].
     IpPool,
     /// [`BlockAffinity`].
@@ -69,8 +79,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they are documented.
-    pub const ALL: [Self; 6] =
-        [Self::Node, Self::BgpConfiguration, Self::BgpPeer, Self::IpPool, Self::BlockAffinity, Self::Secret];
+    pub const ALL: [Self; 7] = [
+        Self::Node,
+        Self::BgpConfiguration,
+        Self::BgpPeer,
+        Self::BgpFilter,
+        Self::IpPool,
+        Self::BlockAffinity,
+        Self::Secret,
+    ];
 
     /// As manifests spell it.
     #[must_use]
@@ -79,6 +96,7 @@ impl Kind {
             Self::Node => "Node",
             Self::BgpConfiguration => "BGPConfiguration",
             Self::BgpPeer => "BGPPeer",
+            Self::BgpFilter => "BGPFilter",
             Self::IpPool => "IPPool",
             Self::BlockAffinity => "BlockAffinity",
             Self::Secret => "Secret",
@@ -89,7 +107,12 @@ impl Kind {
     #[must_use]
     pub fn api(self) -> &'static str {
         match self {
-            Self::Node | Self::BgpConfiguration | Self::BgpPeer | Self::IpPool | Self::BlockAffinity => API,
+            Self::Node
+            | Self::BgpConfiguration
+            | Self::BgpPeer
+            | Self::BgpFilter
+            | Self::IpPool
+            | Self::BlockAffinity => API,
             Self::Secret => API_CORE,
         }
     }
@@ -107,6 +130,7 @@ impl Kind {
             Self::Node => node::FIELDS,
             Self::BgpConfiguration => bgp_configuration::FIELDS,
             Self::BgpPeer => bgp_peer::FIELDS,
+            Self::BgpFilter => bgp_filter::FIELDS,
             Self::IpPool => ip_pool::FIELDS,
             Self::BlockAffinity => block_affinity::FIELDS,
             Self::Secret => secret::FIELDS,
@@ -123,6 +147,8 @@ pub enum Object {
     BgpConfiguration(BgpConfiguration),
     /// Sessions beside the mesh.
     BgpPeer(BgpPeer),
+    /// Rules about the routes of sessions.
+    BgpFilter(BgpFilter),
     /// A range of addresses.
     IpPool(IpPool),
     /// The claim of a node to a block.
@@ -143,6 +169,7 @@ impl Object {
             Kind::Node => Node::read(metadata, object).map(Self::Node),
             Kind::BgpConfiguration => BgpConfiguration::read(metadata, object).map(Self::BgpConfiguration),
             Kind::BgpPeer => BgpPeer::read(metadata, object).map(Self::BgpPeer),
+            Kind::BgpFilter => BgpFilter::read(metadata, object).map(Self::BgpFilter),
             Kind::IpPool => IpPool::read(metadata, object).map(Self::IpPool),
             Kind::BlockAffinity => BlockAffinity::read(metadata, object).map(Self::BlockAffinity),
             Kind::Secret => Some(Self::Secret(Secret::read(metadata, object))),
@@ -157,6 +184,7 @@ impl Object {
             Self::Node(_) => Kind::Node,
             Self::BgpConfiguration(_) => Kind::BgpConfiguration,
             Self::BgpPeer(_) => Kind::BgpPeer,
+            Self::BgpFilter(_) => Kind::BgpFilter,
             Self::IpPool(_) => Kind::IpPool,
             Self::BlockAffinity(_) => Kind::BlockAffinity,
             Self::Secret(_) => Kind::Secret,
@@ -170,6 +198,7 @@ impl Object {
             Self::Node(object) => &object.metadata,
             Self::BgpConfiguration(object) => &object.metadata,
             Self::BgpPeer(object) => &object.metadata,
+            Self::BgpFilter(object) => &object.metadata,
             Self::IpPool(object) => &object.metadata,
             Self::BlockAffinity(object) => &object.metadata,
             Self::Secret(object) => &object.metadata,
@@ -193,6 +222,7 @@ impl Serialize for Object {
             Self::Node(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpConfiguration(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpPeer(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::BgpFilter(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::IpPool(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BlockAffinity(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::Secret(object) => Manifest { api_version, kind, object }.serialize(serializer),

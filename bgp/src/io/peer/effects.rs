@@ -1,6 +1,7 @@
 //! What the machine asks for, done: messages queued, connections closed, the RIB told.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -89,6 +90,8 @@ impl NeighborTask {
             prefix_limit: config.prefix_limit,
             reflector_client: config.reflector_client,
             transmit_window: TRANSMIT_WINDOW,
+            import: Arc::clone(&config.import),
+            export: Arc::clone(&config.export),
         }
     }
 

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -177,8 +178,14 @@ impl NeighborTask {
             self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit: config.prefix_limit });
         }
         let rotates = config.password != self.peer.config().password;
+        let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
+        let old = policies(self.peer.config());
         self.peer.reconfigure(config, now);
         self.apply_effects();
+        let (import, export) = policies(self.peer.config());
+        if (&import, &export) != (&old.0, &old.1) {
+            self.feed.push_event(RibEvent::PolicyChanged { peer: self.id, import, export });
+        }
         if rotates {
             self.rotate_password(now);
         }

@@ -31,6 +31,8 @@ fn neighbor(address: IpAddr, port: u16, ttl_security_hops: Option<u8>) -> Neighb
         prefix_limit: None,
         shutdown: None,
         reflector_client: None,
+        import: std::sync::Arc::default(),
+        export: std::sync::Arc::default(),
     }
 }
 

@@ -31,6 +31,8 @@ fn neighbor(n: u8) -> NeighborConfig {
         prefix_limit: None,
         shutdown: None,
         reflector_client: None,
+        import: std::sync::Arc::default(),
+        export: std::sync::Arc::default(),
     }
 }
 

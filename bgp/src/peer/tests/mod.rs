@@ -47,6 +47,8 @@ fn config(us: u8, n: u8) -> NeighborConfig {
         prefix_limit: None,
         shutdown: None,
         reflector_client: None,
+        import: std::sync::Arc::default(),
+        export: std::sync::Arc::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use super::super::event::{Ineligible, NextHopStatus};
 use super::super::family::{Family, Prefix};
 use super::super::loc::verdict;
 use super::super::path::{Path, Refusal, Slot};
+use super::super::policy::{PolicyRoute, SourceMatch};
 use super::super::table::{Destination, PrefixId, Table};
 use super::{
     AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, RoutePage, RouteSelection, RouteSnapshot,
@@ -161,6 +162,7 @@ impl Rib {
 
     fn route<P: Prefix>(&self, destination: &Destination<P>, listing: Listing) -> RouteSnapshot {
         let multipath_max = self.config.as_ref().map_or(1, |config| config.multipath_max);
+        let prefix = destination.prefix.to_net();
         let (_, verdict) = verdict(&self.shared, destination, multipath_max);
         let usage = |index: usize, path: &Path| {
             let lost = verdict.lost.iter().find(|(lost, _)| *lost == index).map(|(_, reason)| *reason);
@@ -168,7 +170,7 @@ impl Rib {
                 (Some(0), _) => PathUsage::Best,
                 (Some(_), Some(reason)) => PathUsage::Multipath { reason },
                 (None, Some(reason)) => PathUsage::Lost { reason },
-                (_, None) => PathUsage::Ineligible { reason: self.ineligible(path) },
+                (_, None) => PathUsage::Ineligible { reason: self.ineligible(prefix, path) },
             }
         };
         let is_wanted = |path: &Path| match listing {
@@ -179,7 +181,7 @@ impl Rib {
         let mut paths: Vec<_> =
             paths.filter_map(|(index, path)| self.path(P::FAMILY, path, usage(index, path))).collect();
         paths.sort_by_cached_key(|path| (path.usage.clone(), path.peer_address, path.path_id));
-        RouteSnapshot { prefix: destination.prefix.to_net(), paths }
+        RouteSnapshot { prefix, paths }
     }
 
     fn path(&self, family: Family, path: &Path, usage: PathUsage) -> Option<PathSnapshot> {
@@ -202,11 +204,12 @@ impl Rib {
         Some(AttributesSnapshot::of(&self.shared.attributes.get(id)?.attributes))
     }
 
-    fn ineligible(&self, path: &Path) -> Ineligible {
+    fn ineligible(&self, prefix: IpNet, path: &Path) -> Ineligible {
         match path.refusal {
             Refusal::AsLoop => Ineligible::AsLoop,
             Refusal::OriginatorLoop => Ineligible::OriginatorLoop,
             Refusal::ClusterLoop => Ineligible::ClusterLoop,
+            Refusal::Policy => Ineligible::Policy(self.rejecting_rule(prefix, path)),
             Refusal::OwnNextHop => Ineligible::NextHop("it is our own address (RFC 4271 §5.1.3)".to_owned()),
             Refusal::None => {
                 let set = self.shared.attributes.get(path.attributes);
@@ -219,6 +222,21 @@ impl Rib {
                 }
             }
         }
+    }
+}
+
+impl Rib {
+    /// Name of the rule that rejected a path.
+    fn rejecting_rule(&self, prefix: IpNet, path: &Path) -> String {
+        let Some(peer) = self.shared.peers.get(path.source) else { return String::new() };
+        let Some(set) = self.shared.attributes.get(path.received()) else { return String::new() };
+        let route = PolicyRoute {
+            prefix,
+            source: SourceMatch::Learned,
+            peer_kind: peer.terms.negotiated.kind,
+            attributes: &set.attributes,
+        };
+        peer.terms.import.decide(&route).map(|(_, rule)| rule.name.clone()).unwrap_or_default()
     }
 }
 

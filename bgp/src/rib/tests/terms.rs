@@ -2,10 +2,12 @@
 //! compile until somebody has said here whether it can change a byte.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use crate::peer::{Negotiated, NextHopMode, PeerRestart};
 use crate::rib::event::RibPeer;
 use crate::rib::export::Terms;
+use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict};
 use crate::wire::{Capability, DecodeContext, EncodeContext};
 use crate::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
 
@@ -37,7 +39,15 @@ pub(super) fn peer() -> RibPeer {
         prefix_limit: None,
         reflector_client: None,
         transmit_window: 1000,
+        import: Arc::default(),
+        export: Arc::default(),
     }
+}
+
+fn reject_all(name: &str) -> Policy {
+    let rule =
+        PolicyRule { name: name.to_owned(), matches: Matches::default(), verdict: PolicyVerdict::Reject };
+    Policy { ipv4: vec![rule], ipv6: Vec::new() }
 }
 
 type Change = Box<dyn Fn(&mut RibPeer)>;
@@ -61,6 +71,8 @@ fn knobs() -> (Knobs, Knobs) {
         prefix_limit: _,
         reflector_client: _,
         transmit_window: _,
+        import: _,
+        export: _,
     } = peer();
     let Negotiated {
         kind: _,
@@ -103,6 +115,8 @@ fn knobs() -> (Knobs, Knobs) {
                 peer.reflector_client = Some(ClusterId(Ipv4Addr::new(1, 1, 1, 1)));
             }),
         ),
+        ("export", change(|peer| peer.export = Arc::new(reject_all("a")))),
+        ("export by another name", change(|peer| peer.export = Arc::new(reject_all("b")))),
         ("its cluster", change(|peer| peer.reflector_client = Some(ClusterId(Ipv4Addr::new(1, 1, 1, 2))))),
     ];
     // These say who the peer is, how it talks to us, or how fast it takes what it is sent.
@@ -137,6 +151,8 @@ fn knobs() -> (Knobs, Knobs) {
             }),
         ),
         ("allow_local_as", change(|peer| peer.allow_local_as = 2)),
+        ("import", change(|peer| peer.import = Arc::new(reject_all("a")))),
+        ("an export policy of its own that says nothing", change(|peer| peer.export = Arc::default())),
         ("transmit_window", change(|peer| peer.transmit_window = 1)),
     ];
     (separate, share)
