@@ -17,6 +17,9 @@ fn filter(import: Value, export: Value) -> Manifest {
 
 fn manifests() -> Vec<Manifest> {
     let mut all = uplink::manifests();
+    // The same kind and name as one of them: the last one written stays.
+    let advertisements = json!([{"cidr": "10.64.0.0/16", "communities": ["65001:244"]}]);
+    all.push(Manifest::bgp_configuration(false, 64512).with("prefixAdvertisements", advertisements));
     let position = all.iter().position(|manifest| manifest.file_name() == "bgppeer-router4.yaml");
     if let Some(peer) = position.map(|position| all.remove(position)) {
         all.push(peer.with("filters", json!(["fabric"])));
@@ -69,11 +72,11 @@ fn bird_sees_filters_and_their_changes() -> Result<()> {
     ensure_block_leaves_as(&lab, &bird, Some((&NODE_AS.to_string(), "(65001,7)", "")))?;
     ensure_kernel_has(&lab, &[REJECTED])?;
 
-    // The block is withdrawn, and announced again when the filter is taken away.
+    // The block is withdrawn, and leaves by the shared rules and with their community when there is no filter.
     manx.apply(&filter(json!([]), json!([{"action": "Reject"}])))?;
     ensure_block_leaves_as(&lab, &bird, None)?;
     manx.remove_manifest("bgpfilter-fabric.yaml")?;
-    ensure_block_leaves_as(&lab, &bird, Some((&NODE_AS.to_string(), "", "")))?;
+    ensure_block_leaves_as(&lab, &bird, Some((&NODE_AS.to_string(), "(65001,244)", "")))?;
     ensure_kernel_has(&lab, &[KEPT, REJECTED])?;
     let problems = manx.status()?.problems;
     ensure!(

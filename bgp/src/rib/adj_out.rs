@@ -14,7 +14,6 @@ use super::family::{Family, PerFamily, Prefix};
 use super::member::{Behind, Member};
 use super::pack::{Action, Buckets, Held, Target};
 use super::path::Slot;
-use super::policy::SourceMatch;
 use super::session::SourceTerms;
 use super::table::{Destination, PrefixId, Table, reserve_slowly};
 
@@ -103,9 +102,8 @@ impl<'a> Exported<'a> {
     fn sent<P: Prefix>(&mut self, shared: &mut Shared, destination: &Destination<P>) -> Option<Sent> {
         let best = destination.best()?;
         let source = best.source;
-        let is_from = if source == Slot::LOCAL { SourceMatch::Own } else { SourceMatch::Learned };
-        let set = shared.attributes.get(best.attributes)?;
-        let leave = self.terms.leave(self.policy, destination.prefix.to_net(), is_from, &set.attributes)?;
+        let prefix = destination.prefix.to_net();
+        let leave = self.terms.leave(self.policy, &shared.attributes, prefix, best)?;
         let attributes = self.attributes(shared, (best.attributes, source, leave));
         (attributes != AttributesId::NONE).then_some(Sent { attributes, source })
     }

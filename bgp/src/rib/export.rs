@@ -10,10 +10,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
-use super::attributes::{DEFAULT_LOCAL_PREF, Scope};
+use super::attributes::{AttributeTable, DEFAULT_LOCAL_PREF, Scope};
 use super::event::{ExportAction, ExportPolicy, PrefixCommunities, RibPeer};
 use super::family::{Family, PerFamily};
 use super::import::changed;
+use super::path::{Path, Slot};
 use super::policy::{Policy, PolicyRoute, PolicyVerdict, SourceMatch};
 use super::session::SourceTerms;
 use crate::peer::NextHopMode;
@@ -172,23 +173,27 @@ pub(super) enum Leave {
 }
 
 impl Terms {
-    /// Whether and why a route leaves to peers on these terms: their own policy first, then what all share.
+    /// Whether and why a path leaves to peers on these terms: their own policy first, then what all share.
     pub(super) fn leave(
         &self,
         shared: &ExportPolicy,
+        table: &AttributeTable,
         prefix: IpNet,
-        source: SourceMatch,
-        attributes: &PathAttributes,
+        path: &Path,
     ) -> Option<Leave> {
-        let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes };
-        match self.policy.decide(&route) {
-            Some((_, rule)) if rule.verdict == PolicyVerdict::Reject => None,
-            Some((place, _)) => Some(Leave::Rule(place)),
-            None if is_accepted(shared, &prefix, source == SourceMatch::Own) => {
-                Some(with_communities(&shared.communities, &prefix))
+        let is_own = path.source == Slot::LOCAL;
+        // Attributes are looked at only where there is somebody to look.
+        if !self.policy.rules(&prefix).is_empty() {
+            let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
+            let attributes = &table.get(path.attributes)?.attributes;
+            let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes };
+            match self.policy.decide(&route) {
+                Some((_, rule)) if rule.verdict == PolicyVerdict::Reject => return None,
+                Some((place, _)) => return Some(Leave::Rule(place)),
+                None => {}
             }
-            None => None,
         }
+        is_accepted(shared, &prefix, is_own).then(|| with_communities(&shared.communities, &prefix))
     }
 
     /// The attributes as policy leaves them, for a prefix of this family; `None`: it changes nothing.

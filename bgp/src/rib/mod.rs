@@ -17,7 +17,8 @@
 //! # Memory
 //! An IPv4 prefix with one path costs 40 octets for the destination, about 10 for its place in the index and
 //! 8 in the Adj-RIB-Out of each group; attributes are shared between prefixes, and between paths and
-//! Adj-RIBs-Out where export does not change them. A peer that lags costs at most two bits per prefix.
+//! Adj-RIBs-Out where export does not change them. A path that import policy changed holds a second handle, to
+//! what came, which fits the same 40 octets. A peer that lags costs at most two bits per prefix.
 
 /// Runs `$body` with the table of a family, whatever its prefix type.
 macro_rules! with_table {

@@ -392,3 +392,6 @@ fn operation(fields: &Fields<'_>) -> Option<FilterOperation> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,22 @@
 //! One row per field of a neighbor's configuration.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::ClusterId;
+use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict};
 
 type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
+
+fn a_policy() -> Policy {
+    let (name, matches, verdict) = ("a rule 1".to_owned(), Matches::default(), PolicyVerdict::Reject);
+    Policy { ipv4: vec![PolicyRule { name, matches, verdict }], ipv6: Vec::new() }
+}
 
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 27] = [
+    let table: [Row; 29] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -35,6 +43,8 @@ fn what_each_field_costs() {
         ("prefix_limit", |c| c.prefix_limit = Some(limit(PrefixLimitAction::Warn)), Live),
         ("shutdown", |c| c.shutdown = Some(String::new()), Reset),
         ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Reset),
+        ("import", |c| c.import = Arc::new(a_policy()), Live),
+        ("export", |c| c.export = Arc::new(a_policy()), Live),
         ("the greatest counts", |c| (c.passive, c.port) = (true, 1), Reset),
     ];
     let old = with_restart(config(1, 2), true);
