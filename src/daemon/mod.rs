@@ -46,7 +46,7 @@ use sole_writer::SoleWriter;
 /// How long the first reading of the kernel's routes may take before the daemon goes on without it.
 const FIRST_SCAN_MAX: Duration = Duration::from_secs(30);
 
-/// Runs until SIGTERM or SIGINT. Exit code 0 then; 1 when it cannot start.
+/// Runs until SIGTERM or SIGINT. Exit code 0 then; 1 when it cannot start or go on.
 #[must_use]
 pub fn main(options: &DaemonOptions) -> ExitCode {
     let settings = match settings_or_exit(options.config.as_deref()) {
@@ -64,7 +64,7 @@ pub fn main(options: &DaemonOptions) -> ExitCode {
     match runtime.block_on(run(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("cannot start: {error:#}");
+            tracing::error!("cannot run: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -141,7 +141,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         started: Instant::now(),
         fib_enabled: settings.fib_enabled,
         speaker: speaker.clone(),
-        rib,
+        rib: rib.clone(),
         fib: fib.clone(),
         bgp_in_sync,
         state: shown,
@@ -161,7 +161,13 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         None => None,
     };
     let mut updates = directory.as_ref().map(ManifestDirectory::updates);
-    let node = Node { fib, fib_enabled: settings.fib_enabled, speaker: speaker.clone(), restarting, state };
+    let node = Node {
+        fib: fib.clone(),
+        fib_enabled: settings.fib_enabled,
+        speaker: speaker.clone(),
+        restarting,
+        state,
+    };
     loop {
         if let Some(updates) = &mut updates {
             let resources = Arc::clone(&updates.borrow_and_update());
@@ -182,6 +188,10 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
                     directory.reread();
                 }
             }
+            // A defect. Without one of the two we would hold sessions and forward by yesterday's routes; a new
+            // process takes over from the kernel and the peers.
+            () = rib.ended() => anyhow::bail!("the RIB's thread has ended"),
+            () = fib.ended() => anyhow::bail!("the FIB's thread has ended"),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -198,7 +208,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         metrics.abort();
     }
     forward.abort();
-    drop((agent, node));
+    drop((agent, node, rib, fib));
     drop(fib_thread);
     drop(sole_writer);
     Ok(())
