@@ -143,3 +143,22 @@ async fn a_full_queue_makes_senders_wait_and_loses_nothing() {
     }
     assert_eq!(rib.query(|rib| rib.summary().families[0].paths).await, Some(8000));
 }
+
+/// Whoever runs us must be able to notice that nobody routes any more.
+#[tokio::test]
+async fn a_thread_that_panics_has_ended() {
+    struct Broken;
+    impl RibSink for Broken {
+        fn best_changed(&mut self, _: Vec<BestChange>) {}
+        fn track_next_hop(&mut self, _: IpAddr) {}
+        fn untrack_next_hop(&mut self, _: IpAddr) {}
+        fn in_sync(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    let rib = RibHandle::spawn(Box::new(Broken)).unwrap();
+    assert!(timeout(Duration::from_millis(1), rib.ended()).await.is_err(), "it runs");
+    rib.send(RibEvent::Configure(config())).await;
+    rib.send(RibEvent::Neighbors(Vec::new())).await;
+    timeout(Duration::from_secs(10), rib.ended()).await.expect("it has ended");
+}

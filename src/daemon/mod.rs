@@ -50,7 +50,7 @@ const DEFAULT_FILTER: &str = "info,netlink_proto=off";
 /// How long the first reading of the kernel's routes may take before the daemon goes on without it.
 const FIRST_SCAN_MAX: Duration = Duration::from_secs(30);
 
-/// Runs until SIGTERM or SIGINT. Exit code 0 then; 1 when it cannot start.
+/// Runs until SIGTERM or SIGINT. Exit code 0 then; 1 when it cannot start or go on.
 #[must_use]
 pub fn main(options: &DaemonOptions) -> ExitCode {
     let settings = match settings_or_exit(options.config.as_deref()) {
@@ -68,7 +68,7 @@ pub fn main(options: &DaemonOptions) -> ExitCode {
     match runtime.block_on(run(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("cannot start: {error:#}");
+            tracing::error!("cannot run: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -128,9 +128,15 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     servers.spawn(socket.serve(Arc::clone(&agent)));
     if let Some(address) = settings.metrics {
         let listener = TcpListener::bind(address).await.with_context(|| format!("metrics at {address}"))?;
-        servers.spawn(metrics::serve(listener, agent));
+        servers.spawn(metrics::serve(listener, Arc::clone(&agent)));
     }
-    node.follow(settings.manifests.as_deref(), signals).await;
+    tokio::select! {
+        () = node.follow(settings.manifests.as_deref(), signals) => {}
+        // A defect. Without one of the two we would hold sessions and forward by yesterday's routes; a new
+        // process takes over from the kernel and the peers.
+        () = agent.rib.ended() => anyhow::bail!("the RIB's thread has ended"),
+        () = agent.fib.ended() => anyhow::bail!("the FIB's thread has ended"),
+    }
 
     tracing::info!("stopping: kernel routes stay, peers are left to keep ours");
     // Nobody is left to tell when systemd does not listen.

@@ -108,6 +108,11 @@ impl RibHandle {
         answer.await.ok()
     }
 
+    /// Returns when the thread has ended, which while there is a handle only a panic brings about.
+    pub async fn ended(&self) {
+        self.requests.closed().await;
+    }
+
     async fn request(&self, request: Request) {
         if self.requests.send(request).await.is_err() {
             tracing::error!("the RIB's thread has ended");

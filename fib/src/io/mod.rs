@@ -127,6 +127,11 @@ impl FibHandle {
         self.inner.questions.send(Question::Summary(answer)).await.map_err(|_| Ended)?;
         answered.await.map_err(|_| Ended)
     }
+
+    /// Returns when the thread has ended, which while there is a handle only a panic brings about.
+    pub async fn ended(&self) {
+        self.inner.questions.closed().await;
+    }
 }
 
 impl Drop for Inner {
