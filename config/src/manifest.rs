@@ -55,6 +55,7 @@ const PLACES: &[&str] = &[
     "spec.password",
     "spec.peerIP",
     "spec.peerSelector",
+    "spec.role",
     "spec.state",
 ];
 

@@ -120,6 +120,7 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("capabilities", peer.capabilities.join(", ")),
         ("restart time", seconds(peer.restart_time_secs)),
         ("reflector client", if peer.reflector_client { "yes" } else { "no" }.to_owned()),
+        ("role", peer.role.clone().unwrap_or_else(|| "-".to_owned())),
         ("maximum prefixes", peer.maximum_prefixes.map_or_else(|| "-".to_owned(), |limit| limit.to_string())),
         ("password", if peer.password { "TCP-MD5" } else { "none" }.to_owned()),
         (

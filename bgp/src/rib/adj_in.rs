@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::attributes::{AttributeTable, AttributesId};
+use super::event::RibPeer;
 use super::family::Prefix;
 use super::next_hop::{NextHopId, NextHops};
 use super::path::{Marks, Path, Refusal, Slot};
 use super::peers::Peers;
+use super::role;
 use super::session::PeerEntry;
 use super::table::{Flags, PrefixId, Table};
 use crate::wire::PathAttributes;
@@ -72,8 +74,9 @@ impl Shared {
 
 /// The attributes as they count for us. LOCAL_PREF, ORIGINATOR_ID and CLUSTER_LIST mean nothing from an
 /// external peer (RFC 4271 §5.1.5, RFC 4456 §8; RFC 7606 §7.5, §7.9 and §7.10 discard them).
-pub(super) fn import(mut attributes: PathAttributes, kind: PeerKind) -> PathAttributes {
-    match kind {
+pub(super) fn import(mut attributes: PathAttributes, peer: &RibPeer) -> PathAttributes {
+    role::mark_received(&mut attributes, peer);
+    match peer.negotiated.kind {
         PeerKind::Ibgp => {}
         PeerKind::Ebgp => {
             attributes.local_pref = None;
@@ -106,6 +109,9 @@ pub(super) fn refusal(attributes: &PathAttributes, peer: &PeerEntry, identity: &
     // RFC 4271 §5.1.3: never a route with ourselves as the next hop.
     } else if next_hop.is_some() && ours.contains(&next_hop) {
         Refusal::OwnNextHop
+    // RFC 9234 §5.
+    } else if role::is_leak(attributes, terms) {
+        Refusal::RouteLeak
     } else {
         Refusal::None
     }

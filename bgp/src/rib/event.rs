@@ -242,6 +242,8 @@ pub enum Ineligible {
     OriginatorLoop,
     /// Our cluster stands in its CLUSTER_LIST (RFC 4456 §8).
     ClusterLoop,
+    /// It is marked as only for customers, and this peer had no business to send it (RFC 9234 §5).
+    RouteLeak,
 }
 
 /// The step of the decision that a path lost (RFC 4271 §9.1).

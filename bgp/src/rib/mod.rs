@@ -50,6 +50,7 @@ mod pack;
 mod path;
 mod peers;
 mod prefix_limit;
+mod role;
 mod session;
 pub mod snapshot;
 mod startup;

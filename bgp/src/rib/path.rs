@@ -23,6 +23,7 @@ pub(super) enum Refusal {
     OriginatorLoop,
     ClusterLoop,
     OwnNextHop,
+    RouteLeak,
 }
 
 /// What the last decision made of a path.

@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::ClusterId;
+use crate::wire::BgpRole;
 
 type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
 
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 27] = [
+    let table: [Row; 29] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -32,6 +33,8 @@ fn what_each_field_costs() {
         ("next_hop_v4", |c| c.next_hop_v4 = Some(Ipv4Addr::LOCALHOST), Reset),
         ("next_hop_v6", |c| c.next_hop_v6 = Some(std::net::Ipv6Addr::LOCALHOST), Reset),
         ("allow_local_as", |c| c.allow_local_as = 1, Reset),
+        ("role", |c| c.role = Some(BgpRole::Peer), Reset),
+        ("role_strict", |c| c.role_strict = true, Reset),
         ("prefix_limit", |c| c.prefix_limit = Some(limit(PrefixLimitAction::Warn)), Live),
         ("shutdown", |c| c.shutdown = Some(String::new()), Reset),
         ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Reset),
