@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bgp::io::Speaker;
-use bgp::peer::{GracefulRestartConfig, NeighborConfig, State, StopReason};
+use bgp::peer::{GracefulRestartConfig, NeighborConfig, Password, State, StopReason};
 use bgp::wire::{
     AsPath, Capability, GracefulRestartCapability, Message, NextHop, PathAttributes, RawAttribute,
     encode_reach,
@@ -314,6 +314,43 @@ async fn routes_outlive_a_lost_connection_but_not_a_notification() {
             // The task had passed the session's end on before it answered, so the RIB knows by now.
             node.rib.query(|_| ()).await;
             assert_eq!(node.routes.lock().unwrap().len(), 1);
+        }
+    }
+}
+
+/// RFC 2385: only the listener's key lets the dialling neighbor in, and it follows every change.
+#[tokio::test]
+async fn rfc2385_a_listener_has_the_keys_of_its_neighbors() {
+    let (mut a, mut b) = (Node::start("127.1.40.1").await, Node::start("127.1.40.2").await);
+    let one = Password::new(*b"one");
+    a.add(NeighborConfig { password: one.clone(), ..a.waits_for("127.1.40.2") }).await;
+    b.add(NeighborConfig { password: one, ..b.neighbor(a.address, a.port) }).await;
+    assert!(a.wait_for_state("127.1.40.2", State::Established).await.password);
+
+    // Both ends change, to another key and to none, and the session goes on.
+    for (password, prefix) in [(Password::new(*b"two"), "192.0.2.0/24"), (None, "198.51.100.0/24")] {
+        for node in [&mut a, &mut b] {
+            node.desired.neighbors[0].password.clone_from(&password);
+            node.apply().await;
+        }
+        b.originate([prefix.parse().unwrap()]).await;
+        a.wait_for_route(prefix).await;
+        assert_eq!(a.peer("127.1.40.2").await.sessions_established, 1);
+
+        // A new connection needs the new key as well.
+        let neighbors = std::mem::take(&mut b.desired.neighbors);
+        b.apply().await;
+        a.wait_for_state("127.1.40.2", State::Active).await;
+        b.desired.neighbors = neighbors;
+        b.apply().await;
+        a.wait_for_state("127.1.40.2", State::Established).await;
+        if password.is_some() {
+            // Counted anew for the next round.
+            let neighbors = std::mem::take(&mut a.desired.neighbors);
+            a.apply().await;
+            a.desired.neighbors = neighbors;
+            a.apply().await;
+            a.wait_for_state("127.1.40.2", State::Established).await;
         }
     }
 }

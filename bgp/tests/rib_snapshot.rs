@@ -45,7 +45,7 @@ fn the_schema_is_stable() {
         "peer_address":"10.0.0.1","kind":"ebgp","path_id":0,"usage":{"state":"best"},"stale":false,"age_secs":0,
         "next_hop":"10.0.0.1","as_path":"65001 65002","origin":"igp","local_pref":null,"med":5,
         "communities":["65001:7","no-export"],"extended_communities":[],"large_communities":[],
-        "originator_id":null,"cluster_list":[]}]}"#;
+        "originator_id":null,"cluster_list":[],"only_to_customer":null}]}"#;
     let actual = serde_json::to_value(world.route("10.1.0.0/16")).unwrap();
     assert_eq!(actual, serde_json::from_str::<serde_json::Value>(expected).unwrap());
 

@@ -78,6 +78,7 @@ fn attributes(attributes: &PathAttributes) -> String {
         cluster_list,
         extended_communities,
         large_communities,
+        only_to_customer,
         unknown,
     } = attributes;
     assert_eq!(*next_hop, None);
@@ -91,6 +92,7 @@ fn attributes(attributes: &PathAttributes) -> String {
     field("local-pref", local_pref.map(|local_pref| local_pref.to_string()));
     field("atomic", atomic_aggregate.then(String::new));
     field("aggregator", aggregator.map(|aggregator| aggregator.to_string()));
+    field("only-to-customer", only_to_customer.map(|asn| asn.to_string()));
     field("originator", originator_id.map(|id| id.to_string()));
     for cluster in cluster_list {
         field("cluster", Some(cluster.to_string()));

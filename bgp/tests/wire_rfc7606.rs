@@ -214,6 +214,11 @@ fn every_error_of_section_7() {
         ("LARGE_COMMUNITY of none", ebgp(), vec![0xc0, 32, 0], Withdraw(32)),
         ("LARGE_COMMUNITY not transitive", ebgp(), [&[0x80, 32, 12][..], &[0; 12]].concat(), Withdraw(32)),
         ("LARGE_COMMUNITY", ebgp(), [&[0xc0, 32, 12][..], &[0; 12]].concat(), Fine),
+        // RFC 9234 §5.
+        ("ONLY_TO_CUSTOMER of two octets", ebgp(), vec![0xc0, 35, 2, 0xfd, 0xe9], Withdraw(35)),
+        ("ONLY_TO_CUSTOMER of none", ebgp(), vec![0xc0, 35, 0], Withdraw(35)),
+        ("ONLY_TO_CUSTOMER not transitive", ebgp(), vec![0x80, 35, 4, 0, 0, 0xfd, 0xe9], Withdraw(35)),
+        ("ONLY_TO_CUSTOMER partial", two_octet(), vec![0xe0, 35, 4, 0, 0, 0xfd, 0xe9], Fine),
         // RFC 4271 §5, §6.3
         ("unknown optional transitive", ebgp(), vec![0xc0, 99, 1, 7], Fine),
         ("unknown optional transitive of none", ebgp(), vec![0xc0, 99, 0], Fine),

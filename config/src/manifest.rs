@@ -56,6 +56,7 @@ const PLACES: &[&str] = &[
     "spec.password",
     "spec.peerIP",
     "spec.peerSelector",
+    "spec.role",
     "spec.state",
 ];
 

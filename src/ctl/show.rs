@@ -122,6 +122,7 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("restart time", seconds(peer.restart_time_secs)),
         ("filters", if peer.filters.is_empty() { "none".to_owned() } else { peer.filters.join(", ") }),
         ("reflector client", if peer.reflector_client { "yes" } else { "no" }.to_owned()),
+        ("role", peer.role.clone().unwrap_or_else(|| "-".to_owned())),
         ("maximum prefixes", peer.maximum_prefixes.map_or_else(|| "-".to_owned(), |limit| limit.to_string())),
         ("password", if peer.password { "TCP-MD5" } else { "none" }.to_owned()),
         (

@@ -139,6 +139,8 @@ pub struct PeerDocument {
     pub restart_time_secs: Option<u16>,
     /// We reflect routes for it.
     pub reflector_client: bool,
+    /// Our role (RFC 9234), `provider`; absent where none is configured.
+    pub role: Option<String>,
     /// Most prefixes it may send; absent: any number.
     pub maximum_prefixes: Option<u32>,
     /// TCP-MD5 (RFC 2385) is on.
@@ -201,6 +203,8 @@ pub struct PathDocument {
     pub originator_id: Option<String>,
     /// CLUSTER_LIST.
     pub cluster_list: Vec<String>,
+    /// ONLY_TO_CUSTOMER (RFC 9234): the AS that marked it.
+    pub only_to_customer: Option<u32>,
     /// The one that is advertised.
     pub best: bool,
     /// Used for forwarding beside the best one.

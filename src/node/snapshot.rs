@@ -174,6 +174,7 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
             .and_then(|terms| terms.restart.as_ref())
             .map(|restart| restart.restart_time_secs),
         reflector_client,
+        role: peer.role.map(|role| role.to_string()),
         maximum_prefixes: peer.prefix_limit.map(|limit| limit.received),
         password: peer.password,
         messages_in: messages(&peer.received) + peer.received.updates,
@@ -227,6 +228,7 @@ fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
         communities: [communities.as_slice(), extended_communities, large_communities].concat(),
         originator_id: attributes.originator_id.map(|id| id.to_string()),
         cluster_list: attributes.cluster_list.iter().map(ToString::to_string).collect(),
+        only_to_customer: attributes.only_to_customer.map(|asn| asn.0),
         ..PathDocument::default()
     }
 }
@@ -255,6 +257,7 @@ fn ineligible(reason: &Ineligible) -> String {
         Ineligible::OriginatorLoop => "we are its ORIGINATOR_ID".to_owned(),
         Ineligible::ClusterLoop => "our cluster is in its CLUSTER_LIST".to_owned(),
         Ineligible::Policy(rule) => format!("rejected by import filter {rule}"),
+        Ineligible::RouteLeak => "route leak: it is marked as only for customers (RFC 9234)".to_owned(),
     }
 }
 

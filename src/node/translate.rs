@@ -8,13 +8,14 @@ use bgp::peer::{
     GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
 };
 use bgp::rib::{ExportAction, ExportPolicy, ExportRule, OriginatedRoute, RibConfig};
+use bgp::wire::BgpRole;
 use bgp::{AfiSafi, Asn, ClusterId, RouterId};
 use config::Problem;
 use config::catalog::Resources;
 use config::expand::{self, Session, Speaker};
 use config::model::{
     Family, LimitAction, MaximumPrefixes, NextHopMode as ManifestNextHopMode, PREFIX_RESTART_TIME_DEFAULT,
-    PrefixAdvertisement,
+    PrefixAdvertisement, Role,
 };
 use fib::FibConfig;
 use ipnet::IpNet;
@@ -173,12 +174,24 @@ fn neighbor(
         next_hop_v4: speaker.ipv4,
         next_hop_v6: speaker.ipv6,
         allow_local_as: session.allow_local_as,
+        role: session.role.map(bgp_role),
+        role_strict: session.role_strict,
         prefix_limit: session.maximum_prefixes.map(prefix_limit),
         shutdown: session.shutdown.clone(),
         reflector_client: session.reflector_client.map(ClusterId),
         import,
         export,
     })
+}
+
+fn bgp_role(role: Role) -> BgpRole {
+    match role {
+        Role::Provider => BgpRole::Provider,
+        Role::Customer => BgpRole::Customer,
+        Role::Peer => BgpRole::Peer,
+        Role::RsServer => BgpRole::RsServer,
+        Role::RsClient => BgpRole::RsClient,
+    }
 }
 
 fn prefix_limit(limit: MaximumPrefixes) -> PrefixLimit {

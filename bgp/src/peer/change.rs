@@ -41,6 +41,8 @@ impl ConfigChange {
             next_hop_v4,
             next_hop_v6,
             allow_local_as,
+            role,
+            role_strict,
             prefix_limit,
             shutdown,
             reflector_client,
@@ -69,6 +71,8 @@ impl ConfigChange {
             // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.
             when(*graceful_restart != new.graceful_restart, Self::Live),
             when(restart_offered != new.graceful_restart.is_some(), Self::Reset),
+            when(*role != new.role, Self::Reset),
+            when(*role_strict != new.role_strict, Self::Reset),
             when(*port != new.port, Self::Reset),
             when(*local_address != new.local_address, Self::Reset),
             when(*local_as != new.local_as, Self::Reset),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::rib::Policy;
+use crate::wire::BgpRole;
 use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
 
 /// What NEXT_HOP we send (Calico's `nextHopMode`).
@@ -129,6 +130,10 @@ pub struct NeighborConfig {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// How often our own AS may stand in a received AS_PATH (allowas-in).
     pub allow_local_as: u8,
+    /// Our role (RFC 9234); has no meaning on internal sessions.
+    pub role: Option<BgpRole>,
+    /// The neighbor must say its role.
+    pub role_strict: bool,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
     /// Administratively down, with a text for the other operator (RFC 9003; empty for none).

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{GracefulRestartConfig, NeighborConfig};
 use crate::wire::{
-    Capability, DecodeContext, DecodeError, EncodeContext, ErrorSubcode, GracefulRestartCapability,
+    BgpRole, Capability, DecodeContext, DecodeError, EncodeContext, ErrorSubcode, GracefulRestartCapability,
     OpenMessage,
 };
 use crate::{AfiSafi, Asn, PeerKind, RouterId};
@@ -46,6 +46,8 @@ pub struct Negotiated {
     pub keepalive_secs: u16,
     /// Families both sides offered (IPv4 unicast is implied by an OPEN without any, RFC 4760 §8).
     pub families: Vec<AfiSafi>,
+    /// Our role (RFC 9234); the neighbor's is its counterpart. `None` on internal sessions.
+    pub role: Option<BgpRole>,
     /// RFC 2918 by both.
     pub route_refresh: bool,
     /// RFC 4724 offered by both.
@@ -73,6 +75,7 @@ fn offer(config: &NeighborConfig, restarting: bool) -> Vec<Capability> {
     let mut capabilities = config.families.iter().copied().map(Capability::Multiprotocol).collect::<Vec<_>>();
     capabilities.push(Capability::RouteRefresh);
     capabilities.push(Capability::ExtendedMessage);
+    capabilities.extend(local_role(config).map(Capability::Role));
     if let Some(GracefulRestartConfig { restart_time_secs, .. }) = config.graceful_restart {
         capabilities.push(Capability::GracefulRestart(GracefulRestartCapability {
             restarting,
@@ -103,6 +106,7 @@ pub(super) fn negotiate(
     check_router_id(config, received)?;
     check_hold_time(received)?;
     let families = common_families(config, sent, received)?;
+    let role = check_role(config, received)?;
 
     let both = |wanted: fn(&Capability) -> bool| {
         sent.capabilities.iter().any(wanted) && received.capabilities.iter().any(wanted)
@@ -120,6 +124,7 @@ pub(super) fn negotiate(
         hold_time_secs,
         keepalive_secs: keepalive_secs(config, hold_time_secs),
         restart: negotiate_restart(sent, received),
+        role,
         route_refresh: both(|capability| matches!(capability, Capability::RouteRefresh)),
         decode: DecodeContext {
             four_octet_as,
@@ -166,6 +171,29 @@ fn check_hold_time(received: &OpenMessage) -> Result<(), DecodeError> {
     let data = secs.to_be_bytes().to_vec();
     let reason = format!("the neighbor offers a hold time of {secs} s, 0 or at least 3 s is allowed");
     Err(DecodeError::with_data(ErrorSubcode::UNACCEPTABLE_HOLD_TIME, data.into(), reason))
+}
+
+/// RFC 9234 §4: for external sessions only.
+fn local_role(config: &NeighborConfig) -> Option<BgpRole> {
+    match config.kind() {
+        PeerKind::Ebgp => config.role,
+        PeerKind::Ibgp => None,
+    }
+}
+
+/// RFC 9234 §4.2. A neighbor that says no role is taken to have the right one, unless we insist. One that
+/// says several different ones has none of them right.
+fn check_role(config: &NeighborConfig, received: &OpenMessage) -> Result<Option<BgpRole>, DecodeError> {
+    let Some(ours) = local_role(config) else { return Ok(None) };
+    let wanted = Capability::Role(ours.counterpart());
+    let mut said = received.capabilities.iter().filter(|capability| capability.code() == wanted.code());
+    let wrong = said.clone().find(|capability| **capability != wanted);
+    let reason = match (wrong, said.next()) {
+        (Some(theirs), _) => format!("the neighbor says {theirs}, ours is {ours}"),
+        (None, None) if config.role_strict => format!("the neighbor says no role, ours is {ours}"),
+        (None, Some(_) | None) => return Ok(Some(ours)),
+    };
+    Err(DecodeError::new(ErrorSubcode::ROLE_MISMATCH, reason))
 }
 
 /// What both can carry. None at all is the one capability that we insist on (RFC 5492 §3): a session that
@@ -245,6 +273,7 @@ fn graceful_restart(open: &OpenMessage) -> Option<&GracefulRestartCapability> {
         | Capability::RouteRefresh
         | Capability::ExtendedNextHop(_)
         | Capability::ExtendedMessage
+        | Capability::Role(_)
         | Capability::FourOctetAs(_)
         | Capability::AddPath(_)
         | Capability::EnhancedRouteRefresh

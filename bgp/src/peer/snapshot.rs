@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::connection::{Connection, Phase};
 use super::timer::Timer;
 use super::{Negotiated, Peer, PrefixLimit, Role, State};
-use crate::wire::Message;
+use crate::wire::{BgpRole, Message};
 use crate::{Asn, PeerId, PeerKind, RouterId};
 
 /// Messages by type, since the neighbor was configured.
@@ -77,6 +77,8 @@ pub struct PeerSnapshot {
     pub router_id: RouterId,
     /// We never dial.
     pub passive: bool,
+    /// Our role (RFC 9234).
+    pub role: Option<BgpRole>,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
     /// TCP-MD5 (RFC 2385) is on.
@@ -134,6 +136,7 @@ impl Peer {
             remote_as: config.remote_as,
             router_id: config.router_id,
             passive: config.passive,
+            role: config.role,
             prefix_limit: config.prefix_limit,
             password: config.password.is_some(),
             state: self.state(),

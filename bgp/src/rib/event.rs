@@ -271,6 +271,8 @@ pub enum Ineligible {
     ClusterLoop,
     /// The import policy of its peer rejects it; the name of the rule.
     Policy(String),
+    /// It is marked as only for customers, and this peer had no business to send it (RFC 9234 §5).
+    RouteLeak,
 }
 
 /// The step of the decision that a path lost (RFC 4271 §9.1).

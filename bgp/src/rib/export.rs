@@ -16,9 +16,10 @@ use super::family::{Family, PerFamily};
 use super::import::changed;
 use super::path::{Path, Slot};
 use super::policy::{Policy, PolicyRoute, PolicyVerdict, SourceMatch};
+use super::role::mark_sent;
 use super::session::SourceTerms;
 use crate::peer::NextHopMode;
-use crate::wire::{EncodeContext, NextHop, PathAttributes};
+use crate::wire::{BgpRole, EncodeContext, NextHop, PathAttributes};
 use crate::{Asn, ClusterId, PeerKind};
 
 /// Everything about a peer that can change a byte of what it is sent. Peers on equal terms share one
@@ -33,6 +34,8 @@ pub(super) struct Terms {
     next_hop_v4: Option<Ipv4Addr>,
     next_hop_v6: Option<Ipv6Addr>,
     reflector_client: Option<ClusterId>,
+    /// Our role on external sessions (RFC 9234).
+    role: Option<BgpRole>,
     encode: EncodeContext,
     policy: Arc<Policy>,
 }
@@ -55,6 +58,7 @@ impl Terms {
             next_hop_v4,
             next_hop_v6,
             reflector_client: peer.reflector_client,
+            role: negotiated.role,
             encode: negotiated.encode.clone(),
             policy: Arc::clone(&peer.export),
         }
@@ -91,7 +95,10 @@ impl Terms {
         let next_hop = self.next_hop(family, source.is_some(), attributes.next_hop)?;
         let mut exported = PathAttributes { next_hop: Some(next_hop), ..attributes.clone() };
         match self.kind {
-            PeerKind::Ebgp => self.to_external(source.is_some(), &mut exported),
+            PeerKind::Ebgp => {
+                mark_sent(&mut exported, self.role, self.local_as)?;
+                self.to_external(source.is_some(), &mut exported);
+            }
             PeerKind::Ibgp => self.to_internal(source, &mut exported)?,
         }
         Some(exported)

@@ -112,7 +112,6 @@ impl Rib {
             return;
         };
         entry.active_at = self.shared.now;
-        let kind = entry.terms.negotiated.kind;
         // RFC 4271 §4.3: a prefix in both counts as announced.
         for unreach in update.unreach {
             if let Some(family) = Family::of(unreach.family) {
@@ -124,7 +123,8 @@ impl Rib {
             }
         }
         if !update.reach.is_empty() {
-            let mut attributes = Some(import(update.attributes, kind));
+            let Some(entry) = self.shared.peers.get(slot) else { return };
+            let mut attributes = Some(import(update.attributes, &entry.terms));
             let last = update.reach.len() - 1;
             for (position, reach) in update.reach.into_iter().enumerate() {
                 // Copied only when IPv4 and IPv6 stand in one message.

@@ -12,8 +12,10 @@ use smallvec::SmallVec;
 
 use super::adj_in::{Identity, Shared};
 use super::attributes::{AttributeTable, AttributesId};
+use super::event::RibPeer;
 use super::path::{Refusal, Slot};
 use super::policy::{Operation, Policy, PolicyRoute, PolicyVerdict, SourceMatch};
+use super::role;
 use super::session::PeerEntry;
 use crate::PeerKind;
 use crate::wire::PathAttributes;
@@ -125,8 +127,9 @@ pub(super) fn changed(attributes: &PathAttributes, operations: &[Operation]) -> 
 
 /// The attributes as they count for us. LOCAL_PREF, ORIGINATOR_ID and CLUSTER_LIST mean nothing from an
 /// external peer (RFC 4271 §5.1.5, RFC 4456 §8; RFC 7606 §7.5, §7.9 and §7.10 discard them).
-pub(super) fn import(mut attributes: PathAttributes, kind: PeerKind) -> PathAttributes {
-    match kind {
+pub(super) fn import(mut attributes: PathAttributes, peer: &RibPeer) -> PathAttributes {
+    role::mark_received(&mut attributes, peer);
+    match peer.negotiated.kind {
         PeerKind::Ibgp => {}
         PeerKind::Ebgp => {
             attributes.local_pref = None;
@@ -159,6 +162,9 @@ fn refusal(attributes: &PathAttributes, peer: &PeerEntry, identity: &Identity) -
     // RFC 4271 §5.1.3: never a route with ourselves as the next hop.
     } else if next_hop.is_some() && ours.contains(&next_hop) {
         Refusal::OwnNextHop
+    // RFC 9234 §5.
+    } else if role::is_leak(attributes, terms) {
+        Refusal::RouteLeak
     } else {
         Refusal::None
     }

@@ -53,6 +53,7 @@ mod path;
 mod peers;
 pub mod policy;
 mod prefix_limit;
+mod role;
 mod session;
 pub mod snapshot;
 mod startup;

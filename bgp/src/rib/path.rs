@@ -25,6 +25,7 @@ pub(super) enum Refusal {
     OwnNextHop,
     /// The import policy of its peer.
     Policy,
+    RouteLeak,
 }
 
 /// What the last decision made of a path.

@@ -137,6 +137,8 @@ pub struct PathAttributes {
     pub extended_communities: Vec<ExtendedCommunity>,
     /// LARGE_COMMUNITY, code 32 (RFC 8092).
     pub large_communities: Vec<LargeCommunity>,
+    /// ONLY_TO_CUSTOMER, code 35 (RFC 9234): the AS that marked it.
+    pub only_to_customer: Option<Asn>,
     /// Unknown optional transitive attributes, by code.
     pub unknown: Vec<RawAttribute>,
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use super::EncodeError;
+use super::{BgpRole, EncodeError};
 use crate::{AfiSafi, Asn};
 
 /// IANA "Capability Codes".
@@ -14,6 +14,7 @@ mod code {
     pub(super) const ROUTE_REFRESH: u8 = 2;
     pub(super) const EXTENDED_NEXT_HOP: u8 = 5;
     pub(super) const EXTENDED_MESSAGE: u8 = 6;
+    pub(super) const ROLE: u8 = 9;
     pub(super) const GRACEFUL_RESTART: u8 = 64;
     pub(super) const FOUR_OCTET_AS: u8 = 65;
     pub(super) const ADD_PATH: u8 = 69;
@@ -79,6 +80,8 @@ pub enum Capability {
     ExtendedNextHop(Vec<(AfiSafi, u16)>),
     /// Code 6 (RFC 8654).
     ExtendedMessage,
+    /// Code 9 (RFC 9234). A value that is not assigned is kept as unknown.
+    Role(BgpRole),
     /// Code 64 (RFC 4724).
     GracefulRestart(GracefulRestartCapability),
     /// Code 65 (RFC 6793).
@@ -105,6 +108,7 @@ impl Capability {
             Self::RouteRefresh => code::ROUTE_REFRESH,
             Self::ExtendedNextHop(_) => code::EXTENDED_NEXT_HOP,
             Self::ExtendedMessage => code::EXTENDED_MESSAGE,
+            Self::Role(_) => code::ROLE,
             Self::GracefulRestart(_) => code::GRACEFUL_RESTART,
             Self::FourOctetAs(_) => code::FOUR_OCTET_AS,
             Self::AddPath(_) => code::ADD_PATH,
@@ -144,6 +148,8 @@ impl Capability {
             }
             (code::EXTENDED_MESSAGE, []) => Self::ExtendedMessage,
             (code::EXTENDED_MESSAGE, _) => return Err(malformed("extended-message")),
+            (code::ROLE, &[role]) => BgpRole::from_octet(role).map_or_else(unknown, Self::Role),
+            (code::ROLE, _) => return Err(malformed("role")),
             (code::GRACEFUL_RESTART, _) => {
                 decode_graceful_restart(value).ok_or_else(|| malformed("graceful-restart"))?
             }
@@ -195,6 +201,7 @@ impl Capability {
                     value.put_u8(if *forwarding { FORWARDING } else { 0 });
                 }
             }
+            Self::Role(role) => value.put_u8(role.to_octet()),
             Self::FourOctetAs(asn) => value.put_u32(asn.0),
             Self::AddPath(entries) => {
                 for (family, mode) in entries {
@@ -238,6 +245,7 @@ impl fmt::Display for Capability {
                     write!(f, " {family}{}", if *forwarding { " (forwarding)" } else { "" })
                 })
             }
+            Self::Role(role) => write!(f, "role {role}"),
             Self::FourOctetAs(asn) => write!(f, "four-octet-as {asn}"),
             Self::AddPath(entries) => {
                 f.write_str("add-path")?;

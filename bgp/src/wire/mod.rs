@@ -16,6 +16,7 @@ pub mod nlri;
 pub mod notification;
 pub mod open;
 pub mod refresh;
+mod role;
 pub mod update;
 
 pub use as_path::{AsPath, Segment};
@@ -29,6 +30,7 @@ pub use frame::{
 pub use notification::{ErrorCode, ErrorSubcode, Notification};
 pub use open::OpenMessage;
 pub use refresh::{RefreshSubtype, RouteRefresh};
+pub use role::BgpRole;
 pub use update::{DecodedUpdate, Reach, Unreach, Update, encode_end_of_rib, encode_reach, encode_unreach};
 
 use serde::{Deserialize, Serialize};

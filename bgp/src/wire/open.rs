@@ -45,6 +45,7 @@ impl OpenMessage {
             | Capability::RouteRefresh
             | Capability::ExtendedNextHop(_)
             | Capability::ExtendedMessage
+            | Capability::Role(_)
             | Capability::GracefulRestart(_)
             | Capability::AddPath(_)
             | Capability::EnhancedRouteRefresh

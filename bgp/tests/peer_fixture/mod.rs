@@ -141,6 +141,8 @@ impl Node {
             next_hop_v4: None,
             next_hop_v6: None,
             allow_local_as: 0,
+            role: None,
+            role_strict: false,
             prefix_limit: None,
             shutdown: None,
             reflector_client: None,

@@ -71,6 +71,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
             families: vec![V4, V6],
             route_refresh: true,
             restart: None,
+            role: None,
             decode: DecodeContext { kind, ..DecodeContext::default() },
             encode: EncodeContext::default(),
             remote_capabilities: Vec::new(),

@@ -4,10 +4,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bgp::wire::{
-    AddPathMode, Aggregator, AsPath, Capability, Community, DecodeContext, DecodedUpdate, EncodeContext,
-    ExtendedCommunity, GracefulRestartCapability, LargeCommunity, Message, NextHop, Notification,
-    OpenMessage, Origin, PathAttributes, RawAttribute, Reach, RefreshSubtype, RouteRefresh, Segment, Unreach,
-    Update,
+    AddPathMode, Aggregator, AsPath, BgpRole, Capability, Community, DecodeContext, DecodedUpdate,
+    EncodeContext, ExtendedCommunity, GracefulRestartCapability, LargeCommunity, Message, NextHop,
+    Notification, OpenMessage, Origin, PathAttributes, RawAttribute, Reach, RefreshSubtype, RouteRefresh,
+    Segment, Unreach, Update,
 };
 use bgp::{AfiSafi, Asn, ClusterId, Nlri, PeerKind, RouterId};
 use bytes::Bytes;
@@ -96,6 +96,7 @@ fn capability() -> impl Strategy<Value = Capability> {
         (1..=u32::MAX).prop_map(|asn| Capability::FourOctetAs(Asn(asn))),
         vec((any_family(), mode), 0..4).prop_map(Capability::AddPath),
         Just(Capability::EnhancedRouteRefresh),
+        (0..5u8).prop_map(|octet| Capability::Role(BgpRole::from_octet(octet).unwrap())),
         (71..=255u8, vec(any::<u8>(), 0..=255))
             .prop_map(|(code, value)| Capability::Unknown { code, value: value.into() }),
     ]
@@ -195,8 +196,9 @@ pub(crate) fn attributes(context: &DecodeContext) -> impl Strategy<Value = PathA
         btree_set(any::<u32>().prop_map(Community), 0..80),
         btree_set(any::<[u8; 8]>().prop_map(ExtendedCommunity), 0..8),
         btree_set(large, 0..8),
+        any::<Option<u32>>(),
     );
-    let unknown = btree_map(33..=255u8, vec(any::<u8>(), 0..300), 0..3);
+    let unknown = btree_map(36..=255u8, vec(any::<u8>(), 0..300), 0..3);
     (
         (origin, path, any::<Option<u32>>(), any::<bool>(), proptest::option::of(aggregator)),
         reflection,
@@ -207,7 +209,7 @@ pub(crate) fn attributes(context: &DecodeContext) -> impl Strategy<Value = PathA
             |(
                 (origin, as_path, med, atomic_aggregate, aggregator),
                 (local_pref, originator_id, clusters),
-                (communities, extended_communities, large_communities),
+                (communities, extended_communities, large_communities, only_to_customer),
                 unknown,
             )| PathAttributes {
                 origin,
@@ -222,6 +224,7 @@ pub(crate) fn attributes(context: &DecodeContext) -> impl Strategy<Value = PathA
                 cluster_list: clusters.into_iter().map(|id| ClusterId(Ipv4Addr::from(id))).collect(),
                 extended_communities: extended_communities.into_iter().collect(),
                 large_communities: large_communities.into_iter().collect(),
+                only_to_customer: only_to_customer.map(Asn),
                 unknown: unknown
                     .into_iter()
                     .map(|(code, value)| RawAttribute { flags: 0xe0, code, value: Bytes::from(value) })

@@ -54,6 +54,7 @@ pub fn sessions(resources: &Resources, node_name: &str) -> Expansion {
     let (mut sessions, missing) = password::with_passwords(resources, sessions);
     problems.extend(missing);
     problems.extend(drop_missing_filters(resources, &mut sessions));
+    problems.extend(roles_without_effect(resources, &sessions));
     problems.extend(peering.into_problems());
     sessions.sort_by(|left, right| left.name.cmp(&right.name));
     problems.sort();
@@ -79,6 +80,15 @@ fn drop_missing_filters(resources: &Resources, sessions: &mut [Session]) -> Vec<
         Some(Problem::warning(peer.place("spec.filters"), "spec.filters", message))
     };
     missing.into_iter().filter_map(warning).collect()
+}
+
+/// RFC 9234 §4: roles are for external sessions.
+fn roles_without_effect(resources: &Resources, sessions: &[Session]) -> BTreeSet<Problem> {
+    let internal = sessions.iter().filter(|session| session.local_as == session.remote_as);
+    let peers = internal.filter_map(|session| resources.bgp_peers.get(session.bgp_peer.as_ref()?));
+    let with_role = peers.filter(|peer| peer.spec.role.is_some());
+    let message = "has no effect on an internal session: remove it, or see whether the AS numbers are right";
+    with_role.map(|peer| Problem::warning(peer.place("spec.role"), "spec.role", message)).collect()
 }
 
 /// A session with every other node of every common family, unless one of the two is a route reflector.

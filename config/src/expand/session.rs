@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::speaker::{Member, Speaker};
 use crate::model::{
     Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
-    MaximumPrefixes, NextHopMode, Seconds, SecretValue,
+    MaximumPrefixes, NextHopMode, Role, Seconds, SecretValue,
 };
 
 /// Why a session exists.
@@ -67,6 +67,10 @@ pub struct Session {
     pub password: Option<SecretValue>,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
+    /// What we are to the other end (RFC 9234); `None` on internal sessions.
+    pub role: Option<Role>,
+    /// The other end must say its role.
+    pub role_strict: bool,
     /// Most prefixes it may send.
     pub maximum_prefixes: Option<MaximumPrefixes>,
     /// Set: administratively down, with a text for the other operator.
@@ -148,6 +152,8 @@ impl Session {
             ttl_security_hops: None,
             password: None,
             allow_local_as: 0,
+            role: None,
+            role_strict: false,
             maximum_prefixes: None,
             shutdown: None,
             filters: Vec::new(),
@@ -198,6 +204,11 @@ impl Session {
             // Somebody has to dial: the mirror of a passive session does.
             passive: spec.passive && origin != SessionOrigin::Reverse,
             description: spec.description.clone(),
+            role: spec.role.filter(|_| is_external).map(|role| match origin {
+                SessionOrigin::Reverse => role.counterpart(),
+                SessionOrigin::Global | SessionOrigin::Node | SessionOrigin::Mesh => role,
+            }),
+            role_strict: spec.role_strict && is_external,
             maximum_prefixes: spec.maximum_prefixes,
             shutdown: spec.shutdown.as_ref().map(|shutdown| shutdown.message.clone()),
             ..Self::of_mesh(local, remote, spec.max_restart_time)
@@ -259,6 +270,9 @@ impl Session {
         }
         if self.password.is_some() {
             f.write_str(" password")?;
+        }
+        if let Some(role) = self.role {
+            write!(f, " role {role:?}{}", if self.role_strict { " strict" } else { "" })?;
         }
         if let Some(limit) = &self.maximum_prefixes {
             write!(f, " maximum-prefixes {}", limit.received)?;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::Catalog;
 use crate::manifest::parse_manifest;
+use crate::model::Role;
 
 fn resources(text: &str) -> Resources {
     let mut catalog = Catalog::default();
@@ -286,4 +287,25 @@ fn local_as_decides_what_is_internal() {
     assert!(internal.reflector_client.is_some() && internal.next_hop_mode == crate::model::NextHopMode::Auto);
     let external = session("asNumber: 65001, localASNumber: 65010");
     assert!(external.reflector_client.is_none() && external.next_hop_mode == crate::model::NextHopMode::Keep);
+}
+
+/// RFC 9234: the mirror has the counterpart, and an internal session has no role, which is said.
+#[test]
+fn rfc9234_roles_are_seen_from_both_ends_and_only_outside() {
+    let node =
+        |asn, rack| SomeNode { v4: true, v6: false, as_number: Some(asn), cluster: None, port: None, rack };
+    let peer = "node: n0, role: Provider, roleStrict: true, peerSelector: \"rack == '1'\"".to_owned();
+    for (second_as, of_n0, of_n1, problems) in
+        [(65_002, Some(Role::Provider), Some(Role::Customer), 0), (65_001, None, None, 1)]
+    {
+        let resources =
+            resources(&cluster(&[node(65_001, 0), node(second_as, 1)], std::slice::from_ref(&peer), false));
+        for (name, role) in [("n0", of_n0), ("n1", of_n1)] {
+            let expansion = sessions(&resources, name);
+            let session = &expansion.sessions[0];
+            assert_eq!((session.role, session.role_strict), (role, role.is_some()), "{name}");
+            assert_eq!(expansion.problems.len(), problems, "{expansion:?}");
+            assert!(expansion.problems.iter().all(|problem| problem.field == "spec.role"));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Seconds, Selector, Shutdown, limits,
+    Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Role, Seconds, Selector, Shutdown, limits,
     metadata, secret, unique,
 };
 use crate::document::{Entry, Field, Fields};
@@ -73,6 +73,12 @@ pub struct BgpPeerSpec {
     /// Families to exchange, without repetitions; empty: that of the peer's address. An addition of ours.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub families: Vec<Family>,
+    /// What the node side is to the peer (RFC 9234). An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// The peer must say its role. An addition of ours.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub role_strict: bool,
     /// How many prefixes the peer may send. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_prefixes: Option<MaximumPrefixes>,
@@ -188,6 +194,12 @@ const SPEC: &[Field] = &[
     Field::additive("passive", "true", "only accept connections; default false"),
     Field::additive("families", "[ipv4-unicast, ipv6-unicast]", "default: the family of the peer's address"),
     Field::additive(
+        "role",
+        "Customer",
+        "the node's (RFC 9234): Provider, Customer, Peer, RsServer or RsClient; on eBGP only",
+    ),
+    Field::additive("roleStrict", "true", "the peer must say its role; default false"),
+    Field::additive(
         "maximumPrefixes",
         "{received: 1000}",
         "most prefixes of the peer, all families together",
@@ -248,6 +260,11 @@ impl BgpPeerSpec {
         let description = description(spec);
         let passive = boolean(spec, "passive");
         let local_as_number = spec.entry("localASNumber").and_then(|entry| entry.parse_scalar());
+        let role = spec.entry("role").and_then(|entry| entry.choice(&Role::NAMES));
+        let role_strict = boolean(spec, "roleStrict");
+        if role_strict && spec.entry("role").is_none() {
+            spec.report("roleStrict", "has no meaning without role: give one");
+        }
         let maximum_prefixes = MaximumPrefixes::read(spec);
         let shutdown = Shutdown::read(spec);
         let password = PasswordSource::read(spec, "password");
@@ -270,6 +287,8 @@ impl BgpPeerSpec {
             connect_retry_time: times.connect_retry,
             passive,
             families,
+            role,
+            role_strict,
             maximum_prefixes,
             shutdown,
             description,

@@ -1,4 +1,4 @@
-//! What an operator sets against a peer: how much it may send, and that it is to be down.
+//! What an operator sets against a peer: how much it may send, what it is to us, and that it is to be down.
 
 use serde::Serialize;
 
@@ -32,6 +32,44 @@ pub enum LimitAction {
 
 /// The time until a session with too many prefixes comes back, where none is given.
 pub const PREFIX_RESTART_TIME_DEFAULT: Seconds = Seconds(300);
+
+/// What the node side is to the peer (RFC 9234).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Role {
+    /// It sells transit to the peer.
+    Provider,
+    /// It buys transit from the peer.
+    Customer,
+    /// Each gives the other its own and its customers' routes.
+    Peer,
+    /// It is a route server, the peer its client.
+    RsServer,
+    /// It is the client of a route server.
+    RsClient,
+}
+
+impl Role {
+    /// As manifests spell them.
+    pub(crate) const NAMES: [(&'static str, Self); 5] = [
+        ("Provider", Self::Provider),
+        ("Customer", Self::Customer),
+        ("Peer", Self::Peer),
+        ("RsServer", Self::RsServer),
+        ("RsClient", Self::RsClient),
+    ];
+
+    /// What the peer is to the node side.
+    #[must_use]
+    pub fn counterpart(self) -> Self {
+        match self {
+            Self::Provider => Self::Customer,
+            Self::Customer => Self::Provider,
+            Self::Peer => Self::Peer,
+            Self::RsServer => Self::RsClient,
+            Self::RsClient => Self::RsServer,
+        }
+    }
+}
 
 /// A peer that is administratively down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

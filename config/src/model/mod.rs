@@ -39,7 +39,7 @@ pub use block_affinity::{AffinityState, AffinityType, BlockAffinity, BlockAffini
 pub use community::{CommunityValue, CommunityValueError};
 pub(crate) use ip_pool::overlap;
 pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
-pub use limits::{LimitAction, MaximumPrefixes, PREFIX_RESTART_TIME_DEFAULT, Shutdown};
+pub use limits::{LimitAction, MaximumPrefixes, PREFIX_RESTART_TIME_DEFAULT, Role, Shutdown};
 pub use metadata::Metadata;
 pub(crate) use metadata::{is_name, name as name_of};
 pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, OrchRef};

@@ -84,6 +84,9 @@ fn with(kind: Kind, path: &[&'static Field], value: Json) -> Json {
     if last.name == "communities" && kind == Kind::BgpConfiguration && parents.len() == 1 {
         map.insert("prefixAdvertisements".into(), json!([{"cidr": "10.0.0.0/8", "communities": ["1:2"]}]));
     }
+    if last.name == "roleStrict" {
+        map.insert("role".into(), json!("Peer"));
+    }
     if last.name == "peerSelector" {
         map.clear();
     }
@@ -352,6 +355,8 @@ fn semantic_errors_have_the_place_of_the_value() {
             "  peerIP: 10.0.0.1\n  maximumPrefixes: {received: 1, action: Warn, restartTime: 1m}",
             "spec.maximumPrefixes.restartTime: has no meaning without action Restart",
         ),
+        (BgpPeer, "  peerIP: 10.0.0.1\n  role: provider", "spec.role: expected Provider, Customer, Peer"),
+        (BgpPeer, "  peerIP: 10.0.0.1\n  roleStrict: true", "spec.roleStrict: has no meaning without role"),
         (BgpPeer, "  peerIP: 10.0.0.1\n  shutdown: why", "spec.shutdown: expected true, false or {message"),
         (BgpPeer, "  peerIP: 10.0.0.1\n  ttlSecurity: 256", "from 0 to 255"),
         (IpPool, "  blockSize: 26", "f:5:3: spec.cidr: is missing: give the range"),

@@ -28,6 +28,8 @@ fn neighbor(address: IpAddr, port: u16, ttl_security_hops: Option<u8>) -> Neighb
         next_hop_v4: None,
         next_hop_v6: None,
         allow_local_as: 0,
+        role: None,
+        role_strict: false,
         prefix_limit: None,
         shutdown: None,
         reflector_client: None,

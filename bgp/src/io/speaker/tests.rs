@@ -28,6 +28,8 @@ fn neighbor(n: u8) -> NeighborConfig {
         next_hop_v4: None,
         next_hop_v6: None,
         allow_local_as: 0,
+        role: None,
+        role_strict: false,
         prefix_limit: None,
         shutdown: None,
         reflector_client: None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::ClusterId;
 use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict};
+use crate::wire::BgpRole;
 
 type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
 
@@ -16,7 +17,7 @@ fn a_policy() -> Policy {
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 29] = [
+    let table: [Row; 31] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -40,6 +41,8 @@ fn what_each_field_costs() {
         ("next_hop_v4", |c| c.next_hop_v4 = Some(Ipv4Addr::LOCALHOST), Reset),
         ("next_hop_v6", |c| c.next_hop_v6 = Some(std::net::Ipv6Addr::LOCALHOST), Reset),
         ("allow_local_as", |c| c.allow_local_as = 1, Reset),
+        ("role", |c| c.role = Some(BgpRole::Peer), Reset),
+        ("role_strict", |c| c.role_strict = true, Reset),
         ("prefix_limit", |c| c.prefix_limit = Some(limit(PrefixLimitAction::Warn)), Live),
         ("shutdown", |c| c.shutdown = Some(String::new()), Reset),
         ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Reset),

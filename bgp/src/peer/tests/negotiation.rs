@@ -2,7 +2,7 @@
 
 use super::negotiate::{local_open, negotiate};
 use super::*;
-use crate::wire::{DecodeError, GracefulRestartCapability};
+use crate::wire::{BgpRole, DecodeError, GracefulRestartCapability};
 
 fn agree(config: &NeighborConfig, received: &OpenMessage) -> Result<Negotiated, DecodeError> {
     negotiate(config, &local_open(config, false, true), received, socket(1), socket(2))
@@ -218,4 +218,52 @@ fn rfc9003_the_shutdown_communication_is_sent_shown_and_cut() {
         peer.snapshot(now).last_error.unwrap(),
         r#"received Cease / Administrative Shutdown: "back\nsoon""#
     );
+}
+
+/// RFC 9234 §4.2, table 2: every role against every role.
+#[test]
+fn rfc9234_only_counterparts_come_up() {
+    use BgpRole::{Customer, Peer, Provider, RsClient, RsServer};
+    let roles = [Provider, RsServer, RsClient, Customer, Peer];
+    let external = |role| NeighborConfig { local_as: Asn(65001), role: Some(role), ..config(1, 2) };
+    let says = |said: &[BgpRole]| {
+        let mut open = open(2);
+        open.capabilities.extend(said.iter().copied().map(Capability::Role));
+        open
+    };
+    let allowed = [
+        (Provider, Customer),
+        (Customer, Provider),
+        (RsServer, RsClient),
+        (RsClient, RsServer),
+        (Peer, Peer),
+    ];
+    for ours in roles {
+        for theirs in roles {
+            let agreed = agree(&external(ours), &says(&[theirs]));
+            if allowed.contains(&(ours, theirs)) {
+                assert_eq!(agreed.unwrap().role, Some(ours));
+            } else {
+                assert_eq!(refused(&external(ours), &says(&[theirs])), (2, 11, vec![]), "{ours} {theirs}");
+            }
+        }
+        // Said twice is said once; two different ones are wrong whatever the other is.
+        let right = ours.counterpart();
+        assert!(agree(&external(ours), &says(&[right, right])).is_ok());
+        let wrong = if right == Peer { Provider } else { Peer };
+        assert_eq!(refused(&external(ours), &says(&[right, wrong])), (2, 11, vec![]));
+        // Nothing said: only the strict insist.
+        assert_eq!(agree(&external(ours), &says(&[])).unwrap().role, Some(ours));
+        let strict = NeighborConfig { role_strict: true, ..external(ours) };
+        assert_eq!(refused(&strict, &says(&[])), (2, 11, vec![]));
+        // Not on internal sessions.
+        let internal = NeighborConfig { role: Some(ours), role_strict: true, ..config(1, 2) };
+        assert_eq!(agree(&internal, &says(&[])).unwrap().role, None);
+        assert!(!local_open(&internal, false, true).capabilities.contains(&Capability::Role(ours)));
+        assert!(local_open(&external(ours), false, true).capabilities.contains(&Capability::Role(ours)));
+    }
+    // A value that is not assigned is nobody's counterpart.
+    let mut odd = open(2);
+    odd.capabilities.push(Capability::Unknown { code: 9, value: Bytes::from_static(&[77]) });
+    assert_eq!(refused(&external(Peer), &odd), (2, 11, vec![]));
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Ineligible, LossReason};
 use crate::wire::Origin;
-use crate::{ClusterId, PeerId, PeerKind, RouterId};
+use crate::{Asn, ClusterId, PeerId, PeerKind, RouterId};
 
 /// The RIB in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,4 +219,6 @@ pub struct AttributesSnapshot {
     pub originator_id: Option<RouterId>,
     /// CLUSTER_LIST, nearest first.
     pub cluster_list: Vec<ClusterId>,
+    /// ONLY_TO_CUSTOMER (RFC 9234).
+    pub only_to_customer: Option<Asn>,
 }

@@ -210,6 +210,7 @@ impl Rib {
             Refusal::OriginatorLoop => Ineligible::OriginatorLoop,
             Refusal::ClusterLoop => Ineligible::ClusterLoop,
             Refusal::Policy => Ineligible::Policy(self.rejecting_rule(prefix, path)),
+            Refusal::RouteLeak => Ineligible::RouteLeak,
             Refusal::OwnNextHop => Ineligible::NextHop("it is our own address (RFC 4271 §5.1.3)".to_owned()),
             Refusal::None => {
                 let set = self.shared.attributes.get(path.attributes);
@@ -253,6 +254,7 @@ impl AttributesSnapshot {
             large_communities: attributes.large_communities.iter().map(ToString::to_string).collect(),
             originator_id: attributes.originator_id,
             cluster_list: attributes.cluster_list.clone(),
+            only_to_customer: attributes.only_to_customer,
         }
     }
 }

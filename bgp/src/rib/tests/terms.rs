@@ -8,7 +8,7 @@ use crate::peer::{Negotiated, NextHopMode, PeerRestart};
 use crate::rib::event::RibPeer;
 use crate::rib::export::Terms;
 use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict};
-use crate::wire::{Capability, DecodeContext, EncodeContext};
+use crate::wire::{BgpRole, Capability, DecodeContext, EncodeContext};
 use crate::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
 
 pub(super) fn peer() -> RibPeer {
@@ -28,6 +28,7 @@ pub(super) fn peer() -> RibPeer {
             families: vec![AfiSafi::IPV4_UNICAST],
             route_refresh: true,
             restart: None,
+            role: None,
             decode: DecodeContext::default(),
             encode: EncodeContext::default(),
             remote_capabilities: Vec::new(),
@@ -86,6 +87,7 @@ fn knobs() -> (Knobs, Knobs) {
         families: _,
         route_refresh: _,
         restart: _,
+        role: _,
         decode: _,
         encode,
         remote_capabilities: _,
@@ -99,6 +101,7 @@ fn knobs() -> (Knobs, Knobs) {
         ("four_octet_as", change(|peer| peer.negotiated.encode.four_octet_as = false)),
         ("add_path_send", change(|peer| peer.negotiated.encode.add_path_send = AfiSafi::ALL.to_vec())),
         ("extended_message", change(|peer| peer.negotiated.encode.extended_message = true)),
+        ("role", change(|peer| peer.negotiated.role = Some(BgpRole::Peer))),
         ("next_hop_mode keep", change(|peer| peer.next_hop_mode = NextHopMode::Keep)),
         ("next_hop_mode self", change(|peer| peer.next_hop_mode = NextHopMode::SelfAddress)),
         (

@@ -153,6 +153,11 @@ pub(super) fn large_communities(to: &mut Incoming, value: &[u8], _: &DecodeConte
     Ok(())
 }
 
+pub(super) fn only_to_customer(to: &mut Incoming, value: &[u8], _: &DecodeContext) -> Result<(), Malformed> {
+    to.attributes.only_to_customer = Some(Asn(u32::from_be_bytes(*fixed(value)?)));
+    Ok(())
+}
+
 fn checked_aggregator(asn: u32, addr: [u8; 4]) -> Result<Aggregator, Malformed> {
     if asn == 0 {
         return Err(optional_attribute_error("AS number 0 (RFC 7607)".to_owned()));

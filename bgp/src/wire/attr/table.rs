@@ -33,6 +33,7 @@ pub(in crate::wire) mod code {
     pub(in crate::wire) const AS4_PATH: u8 = 17;
     pub(in crate::wire) const AS4_AGGREGATOR: u8 = 18;
     pub(in crate::wire) const LARGE_COMMUNITY: u8 = 32;
+    pub(in crate::wire) const ONLY_TO_CUSTOMER: u8 = 35;
 }
 
 /// What an error in the value of an attribute means (RFC 7606 §2).
@@ -79,7 +80,7 @@ const OPTIONAL: u8 = flag::OPTIONAL;
 const OPTIONAL_TRANSITIVE: u8 = flag::OPTIONAL | flag::TRANSITIVE;
 
 /// In ascending order of code, which is the order in which they are written.
-pub(in crate::wire) static TABLE: [Row; 16] = [
+pub(in crate::wire) static TABLE: [Row; 17] = [
     Row {
         code: code::ORIGIN,
         name: "ORIGIN",
@@ -223,5 +224,15 @@ pub(in crate::wire) static TABLE: [Row; 16] = [
         on_error: OnError::TreatAsWithdraw,
         read: read::large_communities,
         write: write::large_communities,
+    },
+    Row {
+        code: code::ONLY_TO_CUSTOMER,
+        name: "ONLY_TO_CUSTOMER",
+        flags: OPTIONAL_TRANSITIVE,
+        taken_from: TakenFrom::Anyone,
+        // RFC 9234 §5.
+        on_error: OnError::TreatAsWithdraw,
+        read: read::only_to_customer,
+        write: write::only_to_customer,
     },
 ];

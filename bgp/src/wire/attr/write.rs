@@ -154,3 +154,8 @@ pub(super) fn large_communities(from: &Outgoing<'_>, out: &mut BytesMut) -> bool
     }
     !list.is_empty()
 }
+
+/// Four octets on every session (RFC 9234 §5).
+pub(super) fn only_to_customer(from: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    from.attributes.only_to_customer.map(|asn| out.put_u32(asn.0)).is_some()
+}
