@@ -6,7 +6,7 @@ use std::time::Instant;
 use ipnet::IpNet;
 
 use crate::{
-    Fib, LinkState, Route, RouteKey,
+    Fib, LinkState, Route, RouteKey, RouteKind,
     delta::Entry,
     foreign::is_v6,
     held::{self, Change, Held, HeldList, LinkLoss},
@@ -66,6 +66,12 @@ impl Fib {
             let gone = Held::new(route, 0);
             self.observe_ours(key, |list, is_v6| held::absent(list, is_v6, &gone));
             return;
+        }
+        if route.kind == RouteKind::Local && !is_v6(key.prefix) {
+            // An address has gone. With the last one of a link the kernel throws away every IPv4 route over it, and
+            // with any one the routes that prefer it as their source, and says nothing about either; when the
+            // address is back before we look, nothing else tells.
+            self.scan.want();
         }
         let Some(table) = self.foreign.get_mut(&key.table) else { return };
         let change = table.absent(route);

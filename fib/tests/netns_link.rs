@@ -99,3 +99,17 @@ fn an_address_that_goes_and_comes() {
     until_ours(&netns, ALL);
     fib.stop();
 }
+
+/// The same, too quick to be told apart: without a route of its own to lose, nothing but a scan tells.
+#[test]
+fn an_address_that_goes_and_comes_at_once() {
+    let Some(netns) = Netns::create("an_address_at_once") else { return };
+    let fib = start(&netns);
+    for _ in 0..5 {
+        netns.ip("address del 10.0.1.1/24 dev eth1");
+        netns.ip("address add 10.0.1.1/24 dev eth1");
+        until_ours(&netns, ALL);
+    }
+    fib.until_in_sync(6);
+    fib.stop();
+}

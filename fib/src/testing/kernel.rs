@@ -67,6 +67,31 @@ impl FakeKernel {
         self.add_connected(index, address);
     }
 
+    /// `ip address del`: the two routes of [`Kernel::add_address`] go, and with the last IPv4 address of a link, in
+    /// silence, every IPv4 route over it (`fib_disable_ip`).
+    pub fn delete_address(&mut self, index: u32, address: IpNet) {
+        if !self.addresses.remove(&(index, address)) {
+            return;
+        }
+        let own = [(TABLE_MAIN, address.trunc()), (TABLE_LOCAL, IpNet::from(address.addr()))];
+        for (table, prefix) in own {
+            let is_it = |route: &Route| {
+                route.key.table == table
+                    && route.key.prefix == prefix
+                    && route.next_hops.iter().all(|hop| hop.ifindex == index && hop.gateway.is_none())
+            };
+            if let Some(at) = self.routes.iter().position(is_it) {
+                let gone = self.routes.remove(at);
+                self.notify(FibEvent::ActualGone(gone));
+            }
+        }
+        let is_v4 = |address: &IpNet| matches!(address, IpNet::V4(_));
+        if is_v4(&address) && !self.addresses.iter().any(|(on, other)| *on == index && is_v4(other)) {
+            self.routes
+                .retain(|route| is_v6(route) || route.next_hops.iter().all(|hop| hop.ifindex != index));
+        }
+    }
+
     /// `ip link set NAME up|down`.
     pub fn set_admin(&mut self, index: u32, up: bool) {
         let Some(link) = self.links.get_mut(&index) else { return };

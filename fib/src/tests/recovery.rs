@@ -197,3 +197,19 @@ fn a_replace_among_several_is_settled_by_a_scan() {
     w.advance(Duration::from_secs(2));
     assert_eq!(w.fib.summary().scans, 2);
 }
+
+/// `netplan apply`, a DHCP client, `ip address del` and `add` in one script: the kernel has thrown our routes away
+/// without a word, and by the time we look the connected route is there as before.
+#[test]
+fn an_address_that_goes_and_comes_at_once_takes_our_routes_along_and_they_come_back() {
+    let mut w = one_route();
+    let address = "10.0.0.1/24".parse().unwrap();
+    w.advance(Duration::from_secs(5));
+    w.kernel.delete_address(2, address);
+    w.kernel.add_address(2, address);
+    assert_eq!(w.ours(), "", "gone in silence");
+    w.run();
+    w.advance(Duration::from_secs(2));
+    assert_eq!(w.ours(), ROUTE);
+    assert!(w.fib.summary().in_sync);
+}
