@@ -127,8 +127,15 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut servers = JoinSet::new();
     servers.spawn(socket.serve(Arc::clone(&agent)));
     if let Some(address) = settings.metrics {
-        let listener = TcpListener::bind(address).await.with_context(|| format!("metrics at {address}"))?;
-        servers.spawn(metrics::serve(listener, Arc::clone(&agent)));
+        // Routing does not wait for an address that only those who watch it need.
+        match TcpListener::bind(address).await {
+            Ok(listener) => {
+                servers.spawn(metrics::serve(listener, Arc::clone(&agent)));
+            }
+            Err(error) => {
+                tracing::error!(%address, %error, "no metrics: free the address or set another, then restart");
+            }
+        }
     }
     tokio::select! {
         () = node.follow(settings.manifests.as_deref(), signals) => {}

@@ -147,6 +147,47 @@ pub struct NeighborConfig {
 }
 
 impl NeighborConfig {
+    /// A neighbor on port 179 with the defaults of every field that has one: hold time 90 s, connect retry 5 s,
+    /// the family of its address, everything optional off.
+    #[must_use]
+    pub fn new(
+        name: impl Into<String>,
+        address: IpAddr,
+        (local_as, remote_as): (Asn, Asn),
+        router_id: RouterId,
+    ) -> Self {
+        let family = if address.is_ipv4() { AfiSafi::IPV4_UNICAST } else { AfiSafi::IPV6_UNICAST };
+        Self {
+            name: name.into(),
+            description: String::new(),
+            address,
+            port: 179,
+            local_address: None,
+            local_as,
+            remote_as,
+            router_id,
+            hold_time_secs: 90,
+            keepalive_secs: None,
+            connect_retry_secs: 5,
+            passive: false,
+            families: vec![family],
+            graceful_restart: None,
+            ttl_security_hops: None,
+            password: None,
+            next_hop_mode: NextHopMode::Auto,
+            next_hop_v4: None,
+            next_hop_v6: None,
+            allow_local_as: 0,
+            role: None,
+            role_strict: false,
+            prefix_limit: None,
+            shutdown: None,
+            reflector_client: None,
+            import: Arc::default(),
+            export: Arc::default(),
+        }
+    }
+
     /// Internal or external.
     #[must_use]
     pub fn kind(&self) -> PeerKind {

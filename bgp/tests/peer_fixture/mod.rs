@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bgp::io::{Desired, RibHandle, RibSink, Speaker};
-use bgp::peer::{NeighborConfig, NextHopMode, PeerSnapshot, State};
+use bgp::peer::{NeighborConfig, PeerSnapshot, State};
 use bgp::rib::{BestChange, BestPath, ExportPolicy, NextHopStatus, OriginatedRoute, RibConfig, RibEvent};
 use bgp::wire::{
     Capability, DecodeContext, EncodeContext, Message, Notification, OpenMessage, decode_message,
@@ -121,33 +121,16 @@ impl Node {
     /// `other` as a neighbor of ours, in the AS of everybody.
     pub fn neighbor(&self, address: IpAddr, port: u16) -> NeighborConfig {
         NeighborConfig {
-            name: format!("{address}"),
-            description: String::new(),
-            address,
             port,
             local_address: Some(self.address),
-            local_as: Asn(65000),
-            remote_as: Asn(65000),
-            router_id: RouterId(router_id(self.address)),
-            hold_time_secs: 90,
-            keepalive_secs: None,
             connect_retry_secs: 1,
-            passive: false,
             families: AfiSafi::ALL.to_vec(),
-            graceful_restart: None,
-            ttl_security_hops: None,
-            password: None,
-            next_hop_mode: NextHopMode::Auto,
-            next_hop_v4: None,
-            next_hop_v6: None,
-            allow_local_as: 0,
-            role: None,
-            role_strict: false,
-            prefix_limit: None,
-            shutdown: None,
-            reflector_client: None,
-            import: std::sync::Arc::default(),
-            export: std::sync::Arc::default(),
+            ..NeighborConfig::new(
+                format!("{address}"),
+                address,
+                (Asn(65000), Asn(65000)),
+                RouterId(router_id(self.address)),
+            )
         }
     }
 

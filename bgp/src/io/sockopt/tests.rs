@@ -3,38 +3,18 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::peer::NextHopMode;
-use crate::{AfiSafi, Asn, RouterId};
+use crate::{Asn, RouterId};
 
 fn neighbor(address: IpAddr, port: u16, ttl_security_hops: Option<u8>) -> NeighborConfig {
     NeighborConfig {
-        name: "node".to_owned(),
-        description: String::new(),
-        address,
         port,
-        local_address: None,
-        local_as: Asn(65000),
-        remote_as: Asn(65000),
-        router_id: RouterId(Ipv4Addr::LOCALHOST),
-        hold_time_secs: 90,
-        keepalive_secs: None,
-        connect_retry_secs: 5,
-        passive: false,
-        families: vec![AfiSafi::IPV4_UNICAST],
-        graceful_restart: None,
         ttl_security_hops,
-        password: None,
-        next_hop_mode: NextHopMode::Auto,
-        next_hop_v4: None,
-        next_hop_v6: None,
-        allow_local_as: 0,
-        role: None,
-        role_strict: false,
-        prefix_limit: None,
-        shutdown: None,
-        reflector_client: None,
-        import: std::sync::Arc::default(),
-        export: std::sync::Arc::default(),
+        ..NeighborConfig::new(
+            "node".to_owned(),
+            address,
+            (Asn(65000), Asn(65000)),
+            RouterId(Ipv4Addr::LOCALHOST),
+        )
     }
 }
 

@@ -3,39 +3,15 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::peer::NextHopMode;
-use crate::{AfiSafi, Asn, RouterId};
+use crate::{Asn, RouterId};
 
 fn neighbor(n: u8) -> NeighborConfig {
-    NeighborConfig {
-        name: format!("node{n}"),
-        description: String::new(),
-        address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)),
-        port: 179,
-        local_address: None,
-        local_as: Asn(65000),
-        remote_as: Asn(65000),
-        router_id: RouterId(Ipv4Addr::new(192, 0, 2, 200)),
-        hold_time_secs: 90,
-        keepalive_secs: None,
-        connect_retry_secs: 5,
-        passive: false,
-        families: vec![AfiSafi::IPV4_UNICAST],
-        graceful_restart: None,
-        ttl_security_hops: None,
-        password: None,
-        next_hop_mode: NextHopMode::Auto,
-        next_hop_v4: None,
-        next_hop_v6: None,
-        allow_local_as: 0,
-        role: None,
-        role_strict: false,
-        prefix_limit: None,
-        shutdown: None,
-        reflector_client: None,
-        import: std::sync::Arc::default(),
-        export: std::sync::Arc::default(),
-    }
+    NeighborConfig::new(
+        format!("node{n}"),
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)),
+        (Asn(65000), Asn(65000)),
+        RouterId(Ipv4Addr::new(192, 0, 2, 200)),
+    )
 }
 
 #[test]

@@ -23,35 +23,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Neighbor number `n` as seen from number `us`: addresses and identifiers are 10.0.0.n, the AS is 65000.
 fn config(us: u8, n: u8) -> NeighborConfig {
-    NeighborConfig {
-        name: format!("node{n}"),
-        description: String::new(),
-        address: address(n),
-        port: 179,
-        local_address: None,
-        local_as: Asn(65000),
-        remote_as: Asn(65000),
-        router_id: RouterId(Ipv4Addr::new(10, 0, 0, us)),
-        hold_time_secs: 90,
-        keepalive_secs: None,
-        connect_retry_secs: 5,
-        passive: false,
-        families: vec![AfiSafi::IPV4_UNICAST],
-        graceful_restart: None,
-        ttl_security_hops: None,
-        password: None,
-        next_hop_mode: NextHopMode::Auto,
-        next_hop_v4: None,
-        next_hop_v6: None,
-        allow_local_as: 0,
-        role: None,
-        role_strict: false,
-        prefix_limit: None,
-        shutdown: None,
-        reflector_client: None,
-        import: std::sync::Arc::default(),
-        export: std::sync::Arc::default(),
-    }
+    NeighborConfig::new(
+        format!("node{n}"),
+        address(n),
+        (Asn(65000), Asn(65000)),
+        RouterId(Ipv4Addr::new(10, 0, 0, us)),
+    )
 }
 
 /// At most 10 prefixes.
