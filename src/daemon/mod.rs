@@ -119,7 +119,9 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let signals = Signals::new()?;
     tracing::info!(node = settings.node_name, version = crate::VERSION, "starting");
     if settings.ipam_enabled || settings.felix_enabled {
-        tracing::debug!("IPAM and policy are not part of this version");
+        tracing::info!(
+            "[ipam] and [felix] have no effect: this version gives out no addresses, enforces no policy"
+        );
     }
 
     let (node, agent) = start(&settings).await?;

@@ -8,7 +8,7 @@ pub mod wiring;
 
 use std::net::Ipv4Addr;
 
-use config::{Problem, Severity};
+use config::Problem;
 use ipnet::IpNet;
 
 /// What this node is to be, as far as the manifests have said so. Shown by `manx status`.
@@ -56,11 +56,5 @@ impl NodeState {
     pub fn originated(&self) -> Vec<IpNet> {
         let routes = self.desired.iter().flat_map(|desired| &desired.bgp.originate);
         routes.map(|route| route.prefix).collect()
-    }
-
-    /// Whether a manifest was refused or an object left out.
-    #[must_use]
-    pub fn has_errors(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
 }

@@ -61,19 +61,32 @@ pub enum AssignmentMode {
     Manual,
 }
 
+/// What says how addresses are given out is checked and kept, but gives out nothing: there is no IPAM yet.
 const SPEC: &[Field] = &[
     Field::honoured("cidr", "10.250.0.0/16", "the range, without host bits; overlaps no other pool"),
-    Field::honoured("blockSize", "28", "prefix length of blocks, 20 to 32 or 116 to 128; default 26 or 122"),
-    Field::honoured("disabled", "true", "give out no new addresses; default false"),
+    Field::informational(
+        "blockSize",
+        "28",
+        "prefix length of blocks, 20 to 32 or 116 to 128; default 26 or 122; for IPAM",
+    ),
+    Field::informational("disabled", "true", "give out no new addresses; default false; for IPAM"),
     Field::honoured("disableBGPExport", "true", "do not advertise its routes; default false"),
-    Field::honoured("nodeSelector", "has(rack)", "nodes that may take addresses; default all()"),
-    Field::honoured("namespaceSelector", "has(team)", "namespaces that may take addresses; not with Tunnel"),
-    Field::honoured(
+    Field::informational(
+        "nodeSelector",
+        "has(rack)",
+        "nodes that may take addresses; default all(); for IPAM",
+    ),
+    Field::informational(
+        "namespaceSelector",
+        "has(team)",
+        "namespaces that may take addresses; not with Tunnel; for IPAM",
+    ),
+    Field::informational(
         "allowedUses",
         "[Workload]",
-        "Workload and Tunnel, or LoadBalancer; default the first two",
+        "Workload and Tunnel, or LoadBalancer; default the first two; for IPAM",
     ),
-    Field::honoured("assignmentMode", "Manual", "Automatic or Manual; default Automatic"),
+    Field::informational("assignmentMode", "Manual", "Automatic or Manual; default Automatic; for IPAM"),
     Field::refused("ipipMode", "Never", "Always", "IP in IP towards other nodes"),
     Field::refused("vxlanMode", "Never", "Always", "VXLAN towards other nodes"),
     Field::refused("natOutgoing", "false", "true", "masquerade what leaves the pools"),
