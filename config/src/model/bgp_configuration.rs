@@ -5,7 +5,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use super::address::MaskedCidr;
-use super::{Asn, CommunityValue, Metadata, PasswordSource, Seconds, metadata, secret, unique};
+use super::{
+    Asn, BestPath, CommunityValue, Metadata, PasswordSource, Seconds, best_path, metadata, secret, unique,
+};
 use crate::document::{Entry, Field, Fields};
 use ipnet::IpNet;
 
@@ -67,6 +69,9 @@ pub struct BgpConfigurationSpec {
     /// Most next hops of one route; default 16. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipath_max: Option<u16>,
+    /// How paths are compared. An addition of ours.
+    #[serde(skip_serializing_if = "best_path::is_default")]
+    pub best_path: BestPath,
 }
 
 /// A name for a community.
@@ -141,6 +146,8 @@ const SPEC: &[Field] = &[
     ),
     Field::informational("ignoredInterfaces", "[eth7]", "interfaces not imported from; we import from none"),
     Field::additive("multipathMax", "4", "most next hops of one route, 1 to 64; default 16"),
+    Field::additive("bestPath", "{compareRouterID: true}", "how paths to one destination are compared")
+        .with(best_path::FIELDS),
     Field::refused("serviceClusterIPs", "", "[{cidr: 10.96.0.0/12}]", "service ranges to advertise")
         .with(CIDR),
     Field::refused("serviceExternalIPs", "", "[{cidr: 10.9.0.0/16}]", "service ranges to advertise")
@@ -236,6 +243,7 @@ impl BgpConfigurationSpec {
             ignored_interfaces: unique(&ignored, interface_pattern),
             prefix_advertisements: prefix_advertisements(spec, &communities),
             communities,
+            best_path: BestPath::read(spec),
             multipath_max: spec.entry("multipathMax").and_then(|entry| entry.integer(1..=64)),
         }
     }
