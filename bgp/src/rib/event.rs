@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{CommunityValue, Policy};
+use super::rules::DecisionRules;
 use super::update_rules::UpdateRules;
 use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
@@ -18,8 +19,9 @@ use crate::{AfiSafi, ClusterId, PeerId, RouterId};
 pub struct RibConfig {
     /// Our identifier.
     pub router_id: RouterId,
-    /// Most paths that may be used at once for one prefix: 1 switches multipath off.
-    pub multipath_max: u16,
+    /// How paths are compared, and how many are used at once. A change is applied to every route, and of what
+    /// comes of it only the differences leave; no session notices.
+    pub decision: DecisionRules,
     /// What may leave.
     pub export: ExportPolicy,
     /// We told our peers in our OPENs that we restarted (R bit): End-of-RIB to them then waits until we are in
@@ -319,4 +321,16 @@ pub enum LossReason {
     PeerAddress,
     /// Higher path identifier (RFC 7911).
     PathId,
+}
+
+/// Why a path that lost only after the metric of the next hop is not used beside the best one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotMultipath {
+    /// A path in use has the same next hop, so this one would share nothing.
+    SameNextHop,
+    /// It came through other ASes ([`super::MultipathRules::relax_as_path`]).
+    AsPath,
+    /// As many as are allowed are in use.
+    Limit,
 }

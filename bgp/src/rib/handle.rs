@@ -49,7 +49,7 @@ impl Rib {
             self.v4.mark_all_changed();
             self.v6.mark_all_changed();
         }
-        if old.is_some_and(|old| old.multipath_max != config.multipath_max) {
+        if old.is_some_and(|old| old.decision != config.decision) {
             self.v4.mark_all_dirty();
             self.v6.mark_all_dirty();
         }

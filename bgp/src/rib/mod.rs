@@ -54,6 +54,7 @@ mod peers;
 pub mod policy;
 mod prefix_limit;
 mod role;
+pub mod rules;
 mod session;
 pub mod snapshot;
 mod startup;
@@ -71,12 +72,14 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use event::{
     BestChange, BestPath, ExportAction, ExportPolicy, ExportRule, Ineligible, LossReason, NextHopStatus,
-    OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent, RibPeer,
+    NotMultipath, OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent,
+    RibPeer,
 };
 pub use policy::{
     CommunityValue, Matches, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch,
     SourceMatch,
 };
+pub use rules::{DecisionRules, MultipathRules};
 pub use session::{QUIET_SECS, STALE_PATHS_MAX_SECS};
 pub use startup::DEFERRAL_MAX_SECS;
 pub use update_rules::{PrivateAs, UpdateRules};

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use bgp::peer::{Negotiated, NextHopMode, PeerRestart};
 use bgp::rib::snapshot::{PathUsage, RouteSelection, RouteSnapshot};
 use bgp::rib::{
-    BestPath, ExportPolicy, NextHopStatus, OriginatedRoute, Retain, Rib, RibConfig, RibEffect, RibEvent,
-    RibPeer, UpdateRules,
+    BestPath, DecisionRules, ExportPolicy, MultipathRules, NextHopStatus, OriginatedRoute, Retain, Rib,
+    RibConfig, RibEffect, RibEvent, RibPeer, UpdateRules,
 };
 use bgp::wire::{
     AsPath, DecodeContext, EncodeContext, HEADER_LEN, Message, NextHop, PathAttributes, Reach, Unreach,
@@ -43,8 +43,17 @@ pub(crate) fn peer_id(index: u32) -> PeerId {
     PeerId { index, generation: 0 }
 }
 
+pub(crate) fn multipath(max: u16) -> DecisionRules {
+    DecisionRules { multipath: MultipathRules::up_to(max), ..DecisionRules::default() }
+}
+
 pub(crate) fn config() -> RibConfig {
-    RibConfig { router_id: ROUTER_ID, multipath_max: 1, export: ExportPolicy::default(), restarting: false }
+    RibConfig {
+        router_id: ROUTER_ID,
+        decision: DecisionRules::default(),
+        export: ExportPolicy::default(),
+        restarting: false,
+    }
 }
 
 /// Peer `index` with address and identifier 10.0.0.`index`, both families, next hops 10.255.0.1 and

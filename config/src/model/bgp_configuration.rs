@@ -5,7 +5,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use super::address::MaskedCidr;
-use super::{Asn, CommunityValue, Metadata, PasswordSource, Seconds, metadata, secret, unique};
+use super::{
+    Asn, BestPath, CommunityValue, Metadata, PasswordSource, Seconds, best_path, metadata, secret, unique,
+};
 use crate::document::{Entry, Field, Fields};
 use ipnet::IpNet;
 
@@ -73,6 +75,9 @@ pub struct BgpConfigurationSpec {
     /// Every session is about to go away (RFC 8326); of a node, it is drained. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub graceful_shutdown: Option<bool>,
+    /// How paths are compared. An addition of ours.
+    #[serde(skip_serializing_if = "best_path::is_default")]
+    pub best_path: BestPath,
 }
 
 /// A name for a community.
@@ -157,6 +162,8 @@ const SPEC: &[Field] = &[
         "true",
         "as gracefulShutdown of every session; in node.<name> it drains that node; default false",
     ),
+    Field::additive("bestPath", "{compareRouterID: true}", "how paths to one destination are compared")
+        .with(best_path::FIELDS),
     Field::refused("serviceClusterIPs", "", "[{cidr: 10.96.0.0/12}]", "service ranges to advertise")
         .with(CIDR),
     Field::refused("serviceExternalIPs", "", "[{cidr: 10.9.0.0/16}]", "service ranges to advertise")
@@ -255,6 +262,7 @@ impl BgpConfigurationSpec {
             communities,
             ebgp_requires_policy: truth("ebgpRequiresPolicy"),
             graceful_shutdown: spec.entry("gracefulShutdown").and_then(|entry| entry.boolean()),
+            best_path: BestPath::read(spec),
             multipath_max: spec.entry("multipathMax").and_then(|entry| entry.integer(1..=64)),
         }
     }
