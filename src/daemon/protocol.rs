@@ -170,6 +170,8 @@ pub struct PeerDocument {
     pub messages_out: u64,
     /// UPDATEs received on all sessions.
     pub updates_in: u64,
+    /// Attributes of theirs that were discarded, or cost their routes (RFC 7606), over all sessions.
+    pub malformed_attributes: u64,
 }
 
 /// `GET /v1/routes[?prefix=…|received=PEER|advertised=PEER]`.

@@ -185,6 +185,7 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
         messages_in: messages(&peer.received) + peer.received.updates,
         messages_out: messages(&peer.sent),
         updates_in: peer.received.updates,
+        malformed_attributes: peer.malformed_attributes,
         ..PeerDocument::default()
     }
 }

@@ -154,9 +154,7 @@ impl Group {
         for family in Family::ALL.into_iter().filter(|&family| self.terms.has(family)) {
             let state = member.families.get_mut(family);
             state.owes_end_of_rib = true;
-            if *lens.get(family) > 0 {
-                state.behind = Some(Box::new(Behind::all(*lens.get(family))));
-            }
+            state.behind = behind_all(*lens.get(family));
         }
         self.members.push(member);
     }
@@ -214,10 +212,14 @@ impl Group {
         self.terms.has(family) && !self.out.get(family).is_filled
     }
 
-    /// Brings a new group's Adj-RIB-Out up to the Loc-RIB. All its members are behind, so nothing is sent.
+    /// Brings a new group's Adj-RIB-Out up to the Loc-RIB. Nothing is sent: all its members are behind.
     pub(super) fn fill<P: Prefix>(&mut self, shared: &mut Shared, policy: &ExportPolicy, table: &Table<P>) {
         let out = self.out.get_mut(P::FAMILY);
         out.is_filled = true;
+        // They have been told nothing yet, and the table may have grown since they joined.
+        for member in &mut self.members {
+            member.families.get_mut(P::FAMILY).behind = behind_all(table.ids().end);
+        }
         let mut exported = Exported::new(&self.terms, policy, P::FAMILY);
         for (id, destination) in table.iter() {
             if let Some(sent) = exported.sent(shared, destination) {
@@ -334,6 +336,11 @@ impl Group {
             self.out.get_mut(family).release_all(attributes);
         }
     }
+}
+
+/// What a member that holds nothing is owed of a table of this size.
+fn behind_all(len: PrefixId) -> Option<Box<Behind>> {
+    (len > 0).then(|| Box::new(Behind::all(len)))
 }
 
 /// What the member in `slot` is told of an entry.

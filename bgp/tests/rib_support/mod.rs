@@ -3,6 +3,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+// interop-tests/fuzz takes the rest of this module.
+#[cfg(not(fuzzing))]
 pub(crate) mod naive_policy;
 
 use std::collections::{BTreeMap, BTreeSet};
