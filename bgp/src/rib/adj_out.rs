@@ -214,7 +214,8 @@ impl Group {
         self.terms.has(family) && !self.out.get(family).is_filled
     }
 
-    /// Brings a new group's Adj-RIB-Out up to the Loc-RIB. All its members are behind, so nothing is sent.
+    /// Brings a new group's Adj-RIB-Out up to the Loc-RIB. Its members have been told nothing, and are owed all
+    /// of it: what has come since they joined too.
     pub(super) fn fill<P: Prefix>(&mut self, shared: &mut Shared, policy: &ExportPolicy, table: &Table<P>) {
         let out = self.out.get_mut(P::FAMILY);
         out.is_filled = true;
@@ -228,6 +229,10 @@ impl Group {
             }
         }
         exported.release(&mut shared.attributes);
+        let len = u32::try_from(out.sent.len()).unwrap_or(u32::MAX);
+        for member in &mut self.members {
+            member.families.get_mut(P::FAMILY).behind = (len > 0).then(|| Box::new(Behind::all(len)));
+        }
     }
 
     /// Follows the Loc-RIB for these prefixes. What members in step have to be told is added to `buckets`,
