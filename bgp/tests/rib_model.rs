@@ -7,6 +7,7 @@ mod rib_support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use bgp::rib::{
     Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer, STALE_PATHS_MAX_SECS, SourceMatch,
 };
 use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
-use bgp::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
+use bgp::{AfiSafi, Asn, ClusterId, Nlri, PeerId, PeerKind, RouterId};
 use ipnet::IpNet;
 use proptest::prelude::*;
 use rib_support::naive_policy::{Outcome, outcome, policies};
@@ -33,9 +34,10 @@ const PREFIXES: [&str; 8] = [
     "::/0",
 ];
 const NEXT_HOPS: [&str; 6] = ["10.0.0.1", "10.0.0.2", "10.9.9.9", "2001:db8::1", "2001:db8::2", "fe80::1"];
-const PEERS: u8 = 8;
+const PEERS: u8 = 11;
 
-/// The same eight peers in every run: every kind, two pairs on equal terms, odd ones out.
+/// The same eleven peers in every run: every kind, three pairs on equal terms, odd ones out. Four of them take
+/// several paths of a prefix.
 fn roster(index: u8) -> RibPeer {
     match index {
         0 | 1 => with_restart(ebgp(index)),
@@ -50,6 +52,20 @@ fn roster(index: u8) -> RibPeer {
                 EncodeContext { add_path_send: vec![V4], extended_message: true, ..EncodeContext::default() };
             keeper.negotiated.families = vec![V4];
             keeper
+        }
+        8 | 9 => {
+            let mut client = client(index, 1);
+            client.negotiated.encode =
+                EncodeContext { add_path_send: vec![V4, V6], ..EncodeContext::default() };
+            // Two of one identifier: what they send would get the same path identifiers.
+            client.negotiated.remote_router_id = RouterId([10, 0, 0, 8].into());
+            with_restart(client)
+        }
+        10 => {
+            let mut external = ebgp(10);
+            external.negotiated.encode =
+                EncodeContext { add_path_send: vec![V6], ..EncodeContext::default() };
+            external
         }
         _ => {
             let mut keeper = ebgp(7);
@@ -103,6 +119,11 @@ enum Op {
         peer: u8,
         import: Option<Policy>,
         export: Option<Policy>,
+    },
+    /// Most paths of a prefix that the peer is sent, if it takes several.
+    Maximum {
+        peer: u8,
+        maximum: Option<NonZeroU8>,
     },
     Pass(u64),
     Transmitted {
@@ -205,9 +226,9 @@ fn ops() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (0..PEERS, any::<bool>()).prop_map(|(peer, forwarding)| Op::Up { peer, forwarding }),
         1 => (0..PEERS, retain).prop_map(|(peer, retain)| Op::Down { peer, retain }),
-        12 => (0..PEERS, some(), attributes().prop_map(Box::new), 0..2u32)
+        14 => (0..PEERS, some(), attributes().prop_map(Box::new), 0..3u32)
             .prop_map(|(peer, prefixes, attributes, path_id)| Op::Announce { peer, prefixes, attributes, path_id }),
-        4 => (0..PEERS, some(), 0..2u32).prop_map(|(peer, prefixes, path_id)| Op::Withdraw { peer, prefixes, path_id }),
+        4 => (0..PEERS, some(), 0..3u32).prop_map(|(peer, prefixes, path_id)| Op::Withdraw { peer, prefixes, path_id }),
         2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::EndOfRib { peer, family }),
         1 => (0..PEERS, families()).prop_map(|(peer, family)| Op::Refresh { peer, family }),
         1 => prop::collection::btree_map(0..PREFIXES.len(), 100..103u32, 0..3).prop_map(Op::Originate),
@@ -215,9 +236,11 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => configs().prop_map(Op::Configure),
         2 => (0..PEERS, maybe_policies(), maybe_policies())
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
+        1 => (0..PEERS, 0..4u8)
+            .prop_map(|(peer, maximum)| Op::Maximum { peer, maximum: NonZeroU8::new(maximum) }),
         1 => prop_oneof![Just(1u64), Just(60), Just(400)].prop_map(Op::Pass),
         4 => (0..PEERS).prop_map(|peer| Op::Transmitted { peer }),
-        1 => prop::collection::vec(0..PEERS, 5..8).prop_map(Op::Neighbors),
+        1 => prop::collection::vec(0..PEERS, 8..11).prop_map(Op::Neighbors),
         8 => Just(Op::Drain),
     ]
 }
@@ -350,10 +373,13 @@ impl Model {
         Some(self.paths[key].attributes.originator_id.unwrap_or(peer.negotiated.remote_router_id))
     }
 
-    /// Paths in use, the best one first.
-    fn decide(&self, prefix: IpNet) -> Vec<Key> {
+    fn eligible(&self, prefix: IpNet) -> Vec<Key> {
         let all = self.paths.iter().filter(|(key, path)| key.0 == prefix && self.is_eligible(key, path));
-        let mut left: Vec<Key> = all.map(|(key, _)| *key).collect();
+        all.map(|(key, _)| *key).collect()
+    }
+
+    /// Of these, the paths in use, the best one first.
+    fn decide(&self, prefix: IpNet, mut left: Vec<Key>) -> Vec<Key> {
         let attributes = |key: &Key| &self.paths[key].attributes;
         let metric = |key: &Key| match attributes(key).next_hop.map(|hop| self.statuses.get(&hop.addr())) {
             Some(Some(NextHopStatus::Reachable { metric })) => *metric,
@@ -415,16 +441,33 @@ impl Model {
     fn recompute(&mut self) {
         self.import();
         let prefixes: BTreeSet<IpNet> = self.paths.keys().map(|key| key.0).collect();
-        self.best = prefixes.into_iter().map(|prefix| (prefix, self.decide(prefix))).collect();
+        self.best =
+            prefixes.into_iter().map(|prefix| (prefix, self.decide(prefix, self.eligible(prefix)))).collect();
         self.best.retain(|_, used| !used.is_empty());
         self.current = self.best.iter().map(|(prefix, used)| (*prefix, used[0])).collect();
     }
 
-    /// What a peer should hold, from RFC 4271 §9.2 and RFC 4456.
-    fn advertised(&self, to: &RibPeer) -> BTreeMap<IpNet, PathAttributes> {
-        let routes =
-            self.best.iter().filter_map(|(prefix, used)| Some((*prefix, self.export(to, *prefix, used[0])?)));
-        routes.collect()
+    /// What a peer should hold, from RFC 4271 §9.2, RFC 4456 and RFC 7911.
+    fn advertised(&self, to: &RibPeer) -> BTreeMap<IpNet, Vec<(Key, PathAttributes)>> {
+        let mut advertised = BTreeMap::new();
+        for (prefix, used) in &self.best {
+            let takes_several = to.negotiated.encode.add_path_send.contains(&AfiSafi::of(prefix));
+            let mut left: Vec<Key> = if takes_several { self.eligible(*prefix) } else { vec![used[0]] };
+            left.retain(|key| self.export(to, *prefix, *key).is_some());
+            let mut chosen = Vec::new();
+            while !left.is_empty() && to.add_path_maximum.is_none_or(|max| chosen.len() < max.get().into()) {
+                let best = self.decide(*prefix, left.clone())[0];
+                left.retain(|key| *key != best);
+                chosen.push(best);
+            }
+            chosen.retain(|key| key.1 != Some(to.peer));
+            let paths = chosen.into_iter().map(|key| (key, self.export(to, *prefix, key).unwrap()));
+            let paths: Vec<_> = paths.collect();
+            if !paths.is_empty() {
+                advertised.insert(*prefix, paths);
+            }
+        }
+        advertised
     }
 
     fn export(&self, to: &RibPeer, prefix: IpNet, key: Key) -> Option<PathAttributes> {
@@ -436,7 +479,7 @@ impl Model {
             .find(|rule| rule.within.contains(&prefix) && (!rule.own_only || key.1.is_none()));
         let action = rule.map_or(config.export.otherwise, |rule| rule.action);
         let family = AfiSafi::of(&prefix);
-        if key.1 == Some(to.peer) || !to.negotiated.families.contains(&family) {
+        if !to.negotiated.families.contains(&family) {
             return None;
         }
         let before = &self.paths[&key].attributes;
@@ -519,8 +562,11 @@ fn lowest<K: Ord>(keys: &mut Vec<Key>, by: impl Fn(&Key) -> K) {
 struct Both {
     /// As configured last.
     policies: BTreeMap<u8, (Arc<Policy>, Arc<Policy>)>,
+    maximums: BTreeMap<u8, Option<NonZeroU8>>,
     world: World,
     model: Model,
+    /// Identifiers with which living paths have been sent.
+    path_ids: BTreeMap<Key, u32>,
 }
 
 impl Both {
@@ -528,7 +574,7 @@ impl Both {
         let mut world = World::new();
         world.resolve = false;
         let model = Model { config: Some(config()), ..Model::default() };
-        Self { policies: BTreeMap::new(), world, model }
+        Self { policies: BTreeMap::new(), maximums: BTreeMap::new(), world, model, path_ids: BTreeMap::new() }
     }
 
     fn run(&mut self, op: Op, window: usize) {
@@ -539,13 +585,14 @@ impl Both {
             Op::Up { peer, forwarding } if !is_up(&self.model, peer) => {
                 self.drain();
                 let (import, export) = self.policies.get(&peer).cloned().unwrap_or_default();
-                let mut terms = RibPeer { transmit_window: window, import, export, ..roster(peer) };
+                let add_path_maximum = self.maximums.get(&peer).copied().flatten();
+                let terms = RibPeer { transmit_window: window, import, export, ..roster(peer) };
+                let mut terms = RibPeer { add_path_maximum, ..terms };
                 if let Some(PeerRestart { families, .. }) = &mut terms.negotiated.restart {
                     families[0].1 = forwarding;
                 }
                 self.model.up(&terms, now);
                 self.world.feed(RibEvent::PeerUp(Box::new(terms)));
-                self.drain();
             }
             Op::Down { peer, retain } => {
                 self.drain();
@@ -621,6 +668,14 @@ impl Both {
                     known.terms.export = Arc::clone(&export);
                 }
                 self.world.feed(RibEvent::PolicyChanged { peer, import, export });
+            }
+            Op::Maximum { peer, maximum } => {
+                self.maximums.insert(peer, maximum);
+                let peer = peer_id(peer.into());
+                if let Some(known) = self.model.peers.get_mut(&peer) {
+                    known.terms.add_path_maximum = maximum;
+                }
+                self.world.feed(RibEvent::AddPathMaximum { peer, maximum });
             }
             Op::Pass(secs) => {
                 self.drain();
@@ -719,10 +774,31 @@ impl Both {
         assert_eq!(self.world.tracked, used, "tracked next hops");
     }
 
-    fn check_peers(&self) {
+    fn check_peers(&mut self) {
+        let is_up = |peer: &ModelPeer| peer.up && !peer.terms.negotiated.encode.add_path_send.is_empty();
+        if !self.model.peers.values().any(is_up) {
+            self.path_ids.clear();
+        }
+        self.path_ids.retain(|key, _| self.model.paths.contains_key(key));
         for (id, told) in &self.world.told {
             let Some(peer) = self.model.peers.get(id) else { continue };
-            assert_eq!(told.routes, self.model.advertised(&peer.terms), "what {id} holds");
+            let expected = self.model.advertised(&peer.terms);
+            let mut left = told.paths.clone();
+            for (key, attributes) in expected.values().flatten() {
+                let is_it =
+                    |(nlri, sent): &(&Nlri, &PathAttributes)| nlri.prefix == key.0 && *sent == attributes;
+                let alike: Vec<Nlri> = left.iter().filter(is_it).map(|(nlri, _)| *nlri).collect();
+                assert!(!alike.is_empty(), "{id} has not been told {key:?} {attributes:?}: {left:#?}");
+                left.remove(&alike[0]);
+                let is_named = peer.terms.negotiated.encode.add_path_send.contains(&AfiSafi::of(&key.0));
+                assert_eq!(alike[0].path_id != 0, is_named, "{:?}", alike[0]);
+                let twins = expected[&key.0].iter().filter(|(_, other)| other == attributes).count();
+                if is_named && twins == 1 {
+                    let known = *self.path_ids.entry(*key).or_insert(alike[0].path_id);
+                    assert_eq!(alike[0].path_id, known, "{key:?} has another identifier now");
+                }
+            }
+            assert_eq!(left, BTreeMap::new(), "{id} holds more");
             assert_eq!(told.spurious, 0, "{id} was told to forget what it was never told");
         }
         let summaries = self.world.rib.peers();
@@ -733,7 +809,7 @@ impl Both {
             assert_eq!(received, paths, "{} received", summary.name);
             assert_eq!(summary.families.iter().map(|f| f.best).sum::<usize>(), best, "{} best", summary.name);
             let advertised: usize = summary.families.iter().map(|family| family.advertised).sum();
-            let told = self.world.told.get(&summary.peer).map_or(0, |told| told.routes.len());
+            let told = self.world.told.get(&summary.peer).map_or(0, |told| told.paths.len());
             assert_eq!(advertised, told, "{} advertised", summary.name);
         }
     }

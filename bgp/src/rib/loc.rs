@@ -21,7 +21,9 @@ impl<P: Prefix> Table<P> {
             if let Some(change) = self.decide_one(shared, multipath_max, id) {
                 changes.push(change);
                 self.mark_changed(id);
-            } else if self.get(id).is_some_and(|destination| destination.paths.is_empty()) {
+            } else if self.tells_every_path
+                || self.get(id).is_some_and(|destination| destination.paths.is_empty())
+            {
                 // Came and went between two drains: nobody knows of it, but its number has to be freed.
                 self.mark_changed(id);
             }
@@ -75,7 +77,7 @@ pub(super) fn verdict<P: Prefix>(
 }
 
 /// The path as the decision sees it; `None` for one that takes no part.
-fn candidate(shared: &Shared, index: usize, path: &Path) -> Option<Candidate> {
+pub(super) fn candidate(shared: &Shared, index: usize, path: &Path) -> Option<Candidate> {
     if path.refusal != Refusal::None {
         return None;
     }

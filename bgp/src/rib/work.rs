@@ -11,6 +11,8 @@ use super::export::Terms;
 use super::family::{Family, Prefix};
 use super::member::Member;
 use super::pack::{Buckets, transmit};
+use super::path::Slot;
+use super::path_ids::{EntryId, PathIds, Uses};
 use super::table::{PrefixId, Table};
 use crate::wire::encode_end_of_rib;
 
@@ -79,6 +81,7 @@ impl Rib {
     /// Moves members to the group of their export policy. After the decision, so that what is decided anew
     /// is not withdrawn in between.
     fn regroup(&mut self) {
+        let is_asked = !self.regroup.is_empty();
         for slot in std::mem::take(&mut self.regroup) {
             let Some(terms) = self.shared.peers.get(slot).map(|peer| Terms::of(&peer.terms)) else {
                 continue;
@@ -110,6 +113,9 @@ impl Rib {
             }
             self.release_due = true;
         }
+        if is_asked {
+            self.update_tells_every_path();
+        }
     }
 
     fn decide(&mut self) -> bool {
@@ -140,9 +146,14 @@ impl Rib {
             return true;
         }
         let (family, groups) = (follow.family, &self.groups);
-        let is_held = |id| groups.iter().flatten().any(|group| group.holds(family, id));
-        with_table!(self, family, table => for &id in &follow.ids {
-            table.free_unused(id, is_held);
+        let path_ids = self.shared.path_ids.get_mut(family);
+        with_table!(self, family, table => {
+            for &id in &follow.ids {
+                path_ids.free_unused(id, &uses(table, groups));
+            }
+            for &id in &follow.ids {
+                table.free_unused(id, |id| is_held(id, family, groups, path_ids));
+            }
         });
         true
     }
@@ -168,7 +179,7 @@ impl Rib {
                     }
                     let mut buckets = Buckets::default();
                     let cohort = group.catch_up(family, CATCH_UP_MAX, &mut buckets);
-                    transmit(group, &cohort, table, &mut self.shared.attributes, buckets, &mut self.effects);
+                    transmit(group, &cohort, table, &mut self.shared, buckets, &mut self.effects);
                     group.settle(family);
                     !cohort.is_empty()
                 });
@@ -186,8 +197,11 @@ impl Rib {
         if std::mem::take(&mut self.release_due) {
             for family in Family::ALL {
                 let groups = &self.groups;
-                let is_held = |id| groups.iter().flatten().any(|group| group.holds(family, id));
-                with_table!(self, family, table => table.free_lingering(is_held));
+                let path_ids = self.shared.path_ids.get_mut(family);
+                with_table!(self, family, table => {
+                    path_ids.free_lingering(&uses(table, groups));
+                    table.free_lingering(|id| is_held(id, family, groups, path_ids));
+                });
             }
         }
         self.shared.peers.free_removed();
@@ -228,6 +242,24 @@ impl Rib {
     }
 }
 
+/// Who needs the identifiers of paths.
+fn uses<P: Prefix>(
+    table: &Table<P>,
+    groups: &[Option<Group>],
+) -> Uses<impl Fn(PrefixId, Slot, u32) -> bool, impl Fn(EntryId) -> bool> {
+    let is_alive = |prefix, source, path_id| {
+        let paths = table.get(prefix).map(|destination| &destination.paths);
+        paths.into_iter().flatten().any(|path| path.source == source && path.path_id == path_id)
+    };
+    let is_held = |id| groups.iter().flatten().any(|group| group.holds_path(P::FAMILY, id));
+    Uses { is_alive, is_held }
+}
+
+/// Whether somebody needs the number of a prefix without paths.
+fn is_held(id: PrefixId, family: Family, groups: &[Option<Group>], path_ids: &PathIds) -> bool {
+    path_ids.has(id) || groups.iter().flatten().any(|group| group.holds_prefix(family, id))
+}
+
 fn fill_and_follow<P: Prefix>(
     group: &mut Group,
     shared: &mut Shared,
@@ -243,5 +275,5 @@ fn fill_and_follow<P: Prefix>(
     let cohort: Vec<usize> = group.members.iter().enumerate().filter_map(is_in_step).collect();
     let mut buckets = Buckets::default();
     group.follow(shared, policy, table, ids, &mut buckets);
-    transmit(group, &cohort, table, &mut shared.attributes, buckets, effects);
+    transmit(group, &cohort, table, shared, buckets, effects);
 }
