@@ -221,7 +221,9 @@ fn maybe_policies() -> impl Strategy<Value = Option<Policy>> {
 }
 
 fn ops() -> impl Strategy<Value = Op> {
-    let some = || prop::collection::vec(0..PREFIXES.len(), 1..4);
+    // Some prefixes have more paths than others.
+    let prefix = || prop_oneof![2 => Just(0), 2 => Just(5), 3 => 0..PREFIXES.len()];
+    let some = move || prop::collection::vec(prefix(), 1..4);
     let retain = prop_oneof![Just(vec![]), Just(vec![V4]), Just(vec![V4, V6])];
     prop_oneof![
         3 => (0..PEERS, any::<bool>()).prop_map(|(peer, forwarding)| Op::Up { peer, forwarding }),
@@ -236,7 +238,7 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => configs().prop_map(Op::Configure),
         2 => (0..PEERS, maybe_policies(), maybe_policies())
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
-        1 => (0..PEERS, 0..4u8)
+        2 => (prop_oneof![Just(6), 8..PEERS], 0..4u8)
             .prop_map(|(peer, maximum)| Op::Maximum { peer, maximum: NonZeroU8::new(maximum) }),
         1 => prop_oneof![Just(1u64), Just(60), Just(400)].prop_map(Op::Pass),
         4 => (0..PEERS).prop_map(|peer| Op::Transmitted { peer }),
