@@ -234,7 +234,7 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::EndOfRib { peer, family }),
         1 => (0..PEERS, families()).prop_map(|(peer, family)| Op::Refresh { peer, family }),
         1 => prop::collection::btree_map(0..PREFIXES.len(), 100..103u32, 0..3).prop_map(Op::Originate),
-        3 => (0..NEXT_HOPS.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
+        6 => (0..NEXT_HOPS.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
         1 => configs().prop_map(Op::Configure),
         2 => (0..PEERS, maybe_policies(), maybe_policies())
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),

@@ -64,7 +64,7 @@ impl PathIds {
         self.get(entry).map(|entry| (entry.prefix, entry.sent))
     }
 
-    /// The entry of a path. A new one gets the identifier `wanted`, or the next one that is free.
+    /// The entry of a path. A new one gets the identifier `wanted`, or another one where that is taken.
     pub(super) fn insert(&mut self, prefix: PrefixId, source: Slot, received: u32, wanted: u32) -> EntryId {
         let is_of = |entry: &Entry| entry.source == source && entry.received == received;
         let known = self.of(prefix).find(|&entry| self.get(entry).is_some_and(is_of));
@@ -73,7 +73,8 @@ impl PathIds {
         }
         let mut sent = wanted.max(1);
         while self.of(prefix).any(|entry| self.get(entry).is_some_and(|entry| entry.sent == sent)) {
-            sent = sent.wrapping_add(1).max(1);
+            // Not the next number: a neighboring router is likely to want that.
+            sent = sent.wrapping_add(FACTOR).max(1);
         }
         let place = prefix as usize;
         while self.first.len() <= place {
@@ -164,7 +165,10 @@ impl PathIds {
 /// The identifier that suits a path: that of the peer's router, mixed with the identifier that the peer gave it, if
 /// any. An odd factor maps different ones of one peer to different ones.
 pub(super) fn wanted(router_id: u32, received: u32) -> u32 {
-    router_id ^ received.wrapping_mul(0x9e37_79b1)
+    router_id ^ received.wrapping_mul(FACTOR)
 }
+
+/// Odd, with bits all over.
+const FACTOR: u32 = 0x9e37_79b1;
 
 const _: () = assert!(size_of::<Entry>() <= 24);
