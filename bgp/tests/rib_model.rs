@@ -113,6 +113,8 @@ enum Op {
         next_hop: usize,
         status: NextHopStatus,
     },
+    /// Every next hop that is asked about, and was not answered, is there.
+    Resolve,
     Configure(RibConfig),
     /// `None`: it keeps what it has.
     Policy {
@@ -138,8 +140,10 @@ fn families() -> impl Strategy<Value = AfiSafi> {
 }
 
 fn paths() -> impl Strategy<Value = AsPath> {
-    let sequence =
-        prop::collection::vec(prop_oneof![Just(65001), Just(65002), Just(LOCAL_AS.0), Just(200_000)], 0..3);
+    let sequence = prop::collection::vec(
+        prop_oneof![5 => Just(65001), 5 => Just(65002), 1 => Just(LOCAL_AS.0), 3 => Just(200_000)],
+        0..3,
+    );
     (sequence, prop::bool::weighted(0.1)).prop_map(|(asns, has_set)| {
         let mut path = as_path(&asns);
         if has_set {
@@ -235,6 +239,7 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => (0..PEERS, families()).prop_map(|(peer, family)| Op::Refresh { peer, family }),
         1 => prop::collection::btree_map(0..PREFIXES.len(), 100..103u32, 0..3).prop_map(Op::Originate),
         6 => (0..NEXT_HOPS.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
+        6 => Just(Op::Resolve),
         1 => configs().prop_map(Op::Configure),
         2 => (0..PEERS, maybe_policies(), maybe_policies())
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
@@ -651,6 +656,15 @@ impl Both {
                 self.drain();
                 let next_hop = ip(NEXT_HOPS[next_hop]);
                 if self.world.tracked.contains(&next_hop) {
+                    self.model.statuses.insert(next_hop, status.clone());
+                    self.world.feed(RibEvent::NextHopChanged(vec![(next_hop, status)]));
+                }
+            }
+            Op::Resolve => {
+                self.drain();
+                let unknown = self.world.tracked.iter().filter(|hop| !self.model.statuses.contains_key(hop));
+                for next_hop in unknown.copied().collect::<Vec<_>>() {
+                    let status = NextHopStatus::Reachable { metric: 0 };
                     self.model.statuses.insert(next_hop, status.clone());
                     self.world.feed(RibEvent::NextHopChanged(vec![(next_hop, status)]));
                 }
