@@ -178,6 +178,7 @@ fn neighbor(
         connect_retry_secs: session.connect_retry_secs,
         passive: session.passive,
         families: session.families.iter().map(|family| afi_safi(*family)).collect(),
+        add_paths: bgp::peer::AddPaths::default(),
         graceful_restart: Some(GracefulRestartConfig {
             restart_time_secs: session.max_restart_time_secs,
             restarting,

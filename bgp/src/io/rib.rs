@@ -174,6 +174,7 @@ impl RibThread {
             | RibEvent::Update { .. }
             | RibEvent::Refresh { .. }
             | RibEvent::PrefixLimit { .. }
+            | RibEvent::AddPathMaximum { .. }
             | RibEvent::PolicyChanged { .. }
             | RibEvent::RulesChanged { .. }
             | RibEvent::Originate(_)

@@ -34,6 +34,7 @@ impl ConfigChange {
             connect_retry_secs,
             passive,
             families,
+            add_paths,
             graceful_restart,
             ttl_security_hops,
             password,
@@ -82,6 +83,9 @@ impl ConfigChange {
             when(*router_id != new.router_id, Self::Reset),
             when(*hold_time_secs != new.hold_time_secs, Self::Reset),
             when(*families != new.families, Self::Reset),
+            when(add_paths.mode() != new.add_paths.mode(), Self::Reset),
+            // The RIB is told, and works the difference out.
+            when(add_paths.send_maximum != new.add_paths.send_maximum, Self::Live),
             when(*ttl_security_hops != new.ttl_security_hops, Self::Reset),
             // What the RIB was told of the session when it came up.
             when(*next_hop_mode != new.next_hop_mode, Self::Reset),

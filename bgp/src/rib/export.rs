@@ -5,6 +5,7 @@
 //! allowas-in wants such routes, and to any other they do no harm (§9.1.2). BIRD and GoBGP do the same.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -38,6 +39,8 @@ pub(super) struct Terms {
     /// Our role on external sessions (RFC 9234).
     role: Option<BgpRole>,
     encode: EncodeContext,
+    /// Most paths of one prefix, where several are sent at all.
+    add_path_maximum: Option<NonZeroU8>,
     policy: Arc<Policy>,
     rules: ExportRules,
 }
@@ -62,6 +65,7 @@ impl Terms {
             reflector_client: peer.reflector_client,
             role: negotiated.role,
             encode: negotiated.encode.clone(),
+            add_path_maximum: peer.add_path_maximum.filter(|_| !negotiated.encode.add_path_send.is_empty()),
             policy: Arc::clone(&peer.export),
             rules: ExportRules::of(peer),
         }
@@ -73,6 +77,15 @@ impl Terms {
 
     pub(super) fn encode_context(&self) -> &EncodeContext {
         &self.encode
+    }
+
+    /// Whether paths are sent with identifiers (RFC 7911), and so as many of them as `add_path_maximum` says.
+    pub(super) fn sends_paths(&self, family: Family) -> bool {
+        self.encode.add_path_send.contains(&family.afi_safi())
+    }
+
+    pub(super) fn add_path_maximum(&self) -> usize {
+        self.add_path_maximum.map_or(usize::MAX, |maximum| usize::from(maximum.get()))
     }
 
     fn own_next_hop(&self, family: Family) -> Option<NextHop> {

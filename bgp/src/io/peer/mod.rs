@@ -177,6 +177,11 @@ impl NeighborTask {
         if self.session.is_some() && config.prefix_limit != self.peer.config().prefix_limit {
             self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit: config.prefix_limit });
         }
+        let add_path_maximum = config.add_paths.send_maximum;
+        if self.session.is_some() && add_path_maximum != self.peer.config().add_paths.send_maximum {
+            let maximum = add_path_maximum;
+            self.feed.push_event(RibEvent::AddPathMaximum { peer: self.id, maximum });
+        }
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
         let old = policies(self.peer.config());
