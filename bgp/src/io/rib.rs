@@ -176,6 +176,7 @@ impl RibThread {
             | RibEvent::PrefixLimit { .. }
             | RibEvent::PolicyChanged { .. }
             | RibEvent::RulesChanged { .. }
+            | RibEvent::ReflectorClientChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }
