@@ -15,13 +15,14 @@ use bgp::peer::{NextHopMode, PeerRestart};
 use bgp::rib::{
     CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopStatus,
     OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
-    STALE_PATHS_MAX_SECS, SourceMatch,
+    STALE_PATHS_MAX_SECS, SourceMatch, UpdateRules,
 };
 use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
 use bgp::{AfiSafi, Asn, ClusterId, Nlri, PeerId, PeerKind, RouterId};
 use ipnet::IpNet;
 use proptest::prelude::*;
 use rib_support::naive_policy::{Outcome, outcome, policies};
+use rib_support::naive_rules;
 use rib_support::*;
 
 const PREFIXES: [&str; 8] = [
@@ -128,6 +129,15 @@ enum Op {
         peer: u8,
         maximum: Option<NonZeroU8>,
     },
+    Rules {
+        peer: u8,
+        rules: UpdateRules,
+    },
+    /// In this cluster; `None`: no client.
+    Client {
+        peer: u8,
+        cluster: Option<u8>,
+    },
     Pass(u64),
     Transmitted {
         peer: u8,
@@ -169,7 +179,8 @@ fn attributes() -> impl Strategy<Value = PathAttributes> {
             6 => Just(vec![]),
             1 => Just(vec![Community::NO_EXPORT]),
             1 => Just(vec![Community::NO_ADVERTISE]),
-            1 => Just(vec![Community::new(65001, 7)])
+            1 => Just(vec![Community::new(65001, 7)]),
+            1 => Just(vec![Community::GRACEFUL_SHUTDOWN])
         ],
         prop_oneof![4 => Just(None), 1 => Just(Some(ROUTER_ID)), 2 => Just(Some(RouterId([10, 0, 0, 1].into())))],
         prop_oneof![4 => Just(vec![]), 1 => Just(vec![1]), 1 => Just(vec![9, 2]), 2 => Just(vec![9])],
@@ -257,6 +268,8 @@ fn ops() -> impl Strategy<Value = Op> {
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
         2 => (prop_oneof![Just(6), 8..PEERS], 0..4u8)
             .prop_map(|(peer, maximum)| Op::Maximum { peer, maximum: NonZeroU8::new(maximum) }),
+        2 => (0..PEERS, naive_rules::rules()).prop_map(|(peer, rules)| Op::Rules { peer, rules }),
+        1 => (2..PEERS - 1, prop::option::of(1..3u8)).prop_map(|(peer, cluster)| Op::Client { peer, cluster }),
         1 => prop_oneof![Just(1u64), Just(60), Just(400)].prop_map(Op::Pass),
         4 => (0..PEERS).prop_map(|peer| Op::Transmitted { peer }),
         1 => prop::collection::vec(0..PEERS, 8..11).prop_map(Op::Neighbors),
@@ -459,11 +472,13 @@ impl Model {
             let Some(terms) = key.1.map(|id| &self.peers[&id].terms) else { continue };
             let kind = terms.negotiated.kind;
             let outcome = outcome(&terms.import, key.0, SourceMatch::Learned, kind, &path.received);
-            path.is_rejected = outcome == Outcome::Rejected;
+            path.is_rejected =
+                outcome == Outcome::Rejected || naive_rules::is_refused(terms, key.0, &path.received);
             path.attributes = match outcome {
                 Outcome::Accepted(attributes) => attributes,
                 Outcome::Unmatched | Outcome::Rejected => path.received.clone(),
             };
+            naive_rules::receive(terms, &mut path.attributes);
         }
     }
 
@@ -508,7 +523,7 @@ impl Model {
             .find(|rule| rule.within.contains(&prefix) && (!rule.own_only || key.1.is_none()));
         let action = rule.map_or(config.export.otherwise, |rule| rule.action);
         let family = AfiSafi::of(&prefix);
-        if !to.negotiated.families.contains(&family) {
+        if !to.negotiated.families.contains(&family) || !naive_rules::may_send(to, prefix) {
             return None;
         }
         let before = &self.paths[&key].attributes;
@@ -557,6 +572,7 @@ impl Model {
         }
         sent.next_hop = Some(NextHop::from(hop));
         if !internal {
+            naive_rules::send_out(to, &mut sent);
             sent.as_path.prepend(LOCAL_AS);
             sent.local_pref = None;
             sent.med = None;
@@ -565,9 +581,14 @@ impl Model {
             return Some(sent);
         }
         sent.local_pref = Some(sent.local_pref.unwrap_or(100));
+        if to.rules.graceful_shutdown {
+            sent.local_pref = Some(0);
+        }
         if let Some(source) = source.filter(|source| source.negotiated.kind == PeerKind::Ibgp) {
+            let is_meshed = to.rules.is_meshed_client;
             let (from, to) = (source.reflector_client, to.reflector_client);
-            if from.is_none() && to.is_none() {
+            let are_meshed = source.rules.is_meshed_client && is_meshed && from.is_some() && to.is_some();
+            if (from.is_none() && to.is_none()) || are_meshed {
                 return None;
             }
             sent.originator_id = sent.originator_id.or(Some(source.negotiated.remote_router_id));
@@ -592,6 +613,8 @@ struct Both {
     /// As configured last.
     policies: BTreeMap<u8, (Arc<Policy>, Arc<Policy>)>,
     maximums: BTreeMap<u8, Option<NonZeroU8>>,
+    rules: BTreeMap<u8, UpdateRules>,
+    clients: BTreeMap<u8, Option<ClusterId>>,
     world: World,
     model: Model,
     /// Identifiers with which living paths have been sent.
@@ -603,7 +626,15 @@ impl Both {
         let mut world = World::new();
         world.resolve = false;
         let model = Model { config: Some(config()), ..Model::default() };
-        Self { policies: BTreeMap::new(), maximums: BTreeMap::new(), world, model, path_ids: BTreeMap::new() }
+        Self {
+            policies: BTreeMap::new(),
+            maximums: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            world,
+            model,
+            path_ids: BTreeMap::new(),
+        }
     }
 
     fn run(&mut self, op: Op, window: usize) {
@@ -617,6 +648,10 @@ impl Both {
                 let add_path_maximum = self.maximums.get(&peer).copied().flatten();
                 let terms = RibPeer { transmit_window: window, import, export, ..roster(peer) };
                 let mut terms = RibPeer { add_path_maximum, ..terms };
+                terms.rules = self.rules.get(&peer).copied().unwrap_or_default();
+                if let Some(client) = self.clients.get(&peer) {
+                    terms.reflector_client = *client;
+                }
                 if let Some(PeerRestart { families, .. }) = &mut terms.negotiated.restart {
                     families[0].1 = forwarding;
                 }
@@ -714,6 +749,23 @@ impl Both {
                     known.terms.add_path_maximum = maximum;
                 }
                 self.world.feed(RibEvent::AddPathMaximum { peer, maximum });
+            }
+            Op::Rules { peer, rules } => {
+                self.rules.insert(peer, rules);
+                let peer = peer_id(peer.into());
+                if let Some(known) = self.model.peers.get_mut(&peer) {
+                    known.terms.rules = rules;
+                }
+                self.world.feed(RibEvent::RulesChanged { peer, rules });
+            }
+            Op::Client { peer, cluster } => {
+                let client = cluster.map(|n| ClusterId([1, 1, 1, n].into()));
+                self.clients.insert(peer, client);
+                let peer = peer_id(peer.into());
+                if let Some(known) = self.model.peers.get_mut(&peer) {
+                    known.terms.reflector_client = client;
+                }
+                self.world.feed(RibEvent::ReflectorClientChanged { peer, client });
             }
             Op::Pass(secs) => {
                 self.drain();

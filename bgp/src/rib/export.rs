@@ -175,6 +175,9 @@ impl Terms {
         if source.reflector_client.is_none() && self.reflector_client.is_none() {
             return None;
         }
+        if source.is_meshed_client && self.rules.is_meshed_client() {
+            return None;
+        }
         attributes.originator_id.get_or_insert(source.router_id);
         let mut clusters: SmallVec<[ClusterId; 2]> = source.reflector_client.into_iter().collect();
         if let Some(cluster) = self.reflector_client

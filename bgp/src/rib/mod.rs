@@ -182,6 +182,9 @@ impl Rib {
                 self.handle_policy_changed(peer, import, export);
             }
             RibEvent::RulesChanged { peer, rules } => self.handle_rules_changed(peer, rules),
+            RibEvent::ReflectorClientChanged { peer, client } => {
+                self.handle_reflector_client_changed(peer, client);
+            }
             RibEvent::Originate(routes) => self.handle_originate(&routes),
             RibEvent::NextHopChanged(changes) => self.handle_next_hop_changed(changes),
             RibEvent::Transmitted { peer, bytes } => self.handle_transmitted(peer, bytes),

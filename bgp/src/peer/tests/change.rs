@@ -47,7 +47,7 @@ fn what_each_field_costs() {
         ("role_strict", |c| c.role_strict = true, Reset),
         ("prefix_limit", |c| c.prefix_limit = Some(limit(PrefixLimitAction::Warn)), Live),
         ("shutdown", |c| c.shutdown = Some(String::new()), Reset),
-        ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Reset),
+        ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Live),
         ("import", |c| c.import = Arc::new(a_policy()), Live),
         ("rules", |c| c.rules.as_override = true, Live),
         ("export", |c| c.export = Arc::new(a_policy()), Live),
