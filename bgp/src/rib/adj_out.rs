@@ -14,6 +14,7 @@ use super::family::{Family, PerFamily, Prefix};
 use super::member::{Behind, Member};
 use super::pack::{Action, Buckets, Held, Target};
 use super::path::Slot;
+use super::policy::{Facts, Will};
 use super::session::SourceTerms;
 use super::table::{Destination, PrefixId, Table, reserve_slowly};
 
@@ -88,6 +89,8 @@ struct Exported<'a> {
     policy: &'a ExportPolicy,
     memo: HashMap<Exporting, AttributesId, foldhash::fast::RandomState>,
     last: Option<(Exporting, AttributesId)>,
+    /// Of the attributes that were looked at last.
+    facts: (AttributesId, Facts),
 }
 
 /// Routes that are alike in this leave alike.
@@ -95,7 +98,8 @@ type Exporting = (AttributesId, Slot, Leave);
 
 impl<'a> Exported<'a> {
     fn new(terms: &'a Terms, policy: &'a ExportPolicy, family: Family) -> Self {
-        Self { terms, family, policy, memo: HashMap::default(), last: None }
+        let facts = (AttributesId::NONE, Facts::default());
+        Self { terms, family, policy, memo: HashMap::default(), last: None, facts }
     }
 
     /// What is to be sent for a destination. The attributes are held by the memo.
@@ -103,7 +107,10 @@ impl<'a> Exported<'a> {
         let best = destination.best()?;
         let source = best.source;
         let prefix = destination.prefix.to_net();
-        let leave = self.terms.leave(self.policy, &shared.attributes, prefix, best)?;
+        if self.facts.0 != best.attributes {
+            self.facts = (best.attributes, Facts::default());
+        }
+        let leave = self.terms.leave(self.policy, &shared.attributes, prefix, best, &self.facts.1)?;
         let attributes = self.attributes(shared, (best.attributes, source, leave));
         (attributes != AttributesId::NONE).then_some(Sent { attributes, source })
     }
@@ -130,8 +137,11 @@ impl<'a> Exported<'a> {
         let source = shared.peers.get(*source).map(|peer| SourceTerms::of(&peer.terms));
         let exported = shared.attributes.get(*id).and_then(|set| {
             let changed = self.terms.apply(self.policy, self.family, leave, &set.attributes);
-            let attributes = changed.as_ref().unwrap_or(&set.attributes);
-            self.terms.export(self.family, source, set.key.scope, attributes)
+            let (attributes, will) = match &changed {
+                Some(changed) => (&changed.attributes, changed.will),
+                None => (&*set.attributes, Will::default()),
+            };
+            self.terms.export(self.family, source, set.key.scope, attributes, will)
         });
         exported.map_or(AttributesId::NONE, |exported| shared.attributes.intern(exported))
     }

@@ -73,8 +73,9 @@ pub use event::{
     OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent, RibPeer,
 };
 pub use policy::{
-    CommunityValue, Matches, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch,
-    SourceMatch,
+    AsPathRegex, Changed, CommunityPattern, CommunityValue, Condition, Decision, Facts, Matches, MedChange,
+    NextHopChange, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch, PrefixSet,
+    PrefixSetEntry, Rules, SourceMatch,
 };
 pub use session::{QUIET_SECS, STALE_PATHS_MAX_SECS};
 pub use startup::DEFERRAL_MAX_SECS;
