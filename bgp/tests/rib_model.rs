@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use bgp::peer::{NextHopMode, PeerRestart};
 use bgp::rib::{
-    CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopStatus,
-    OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
+    CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopChange,
+    NextHopStatus, OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
     STALE_PATHS_MAX_SECS, SourceMatch, UpdateRules,
 };
 use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
@@ -475,8 +475,16 @@ impl Model {
             path.is_rejected =
                 outcome == Outcome::Rejected || naive_rules::is_refused(terms, key.0, &path.received);
             path.attributes = match outcome {
-                Outcome::Accepted(attributes) => attributes,
-                Outcome::Unmatched | Outcome::Rejected => path.received.clone(),
+                Outcome::Accepted(made) | Outcome::Unmatched(made) => {
+                    let mut attributes = made.attributes;
+                    // Every peer's address here is an IPv4 one.
+                    let wants_peer = made.next_hop == Some(NextHopChange::Peer);
+                    if wants_peer && attributes.next_hop.is_some_and(|hop| hop.addr().is_ipv4()) {
+                        attributes.next_hop = Some(NextHop::from(terms.address));
+                    }
+                    attributes
+                }
+                Outcome::Rejected => path.received.clone(),
             };
             naive_rules::receive(terms, &mut path.attributes);
         }
@@ -528,12 +536,13 @@ impl Model {
         }
         let before = &self.paths[&key].attributes;
         let is_from = if key.1.is_none() { SourceMatch::Own } else { SourceMatch::Learned };
-        let mut sent = match outcome(&to.export, prefix, is_from, to.negotiated.kind, before) {
-            Outcome::Rejected => return None,
-            Outcome::Accepted(attributes) => attributes,
-            Outcome::Unmatched if action == ExportAction::Reject => return None,
-            Outcome::Unmatched => {
-                let mut sent = before.clone();
+        let outcome = outcome(&to.export, prefix, is_from, to.negotiated.kind, before);
+        let is_unmatched = matches!(outcome, Outcome::Unmatched(_));
+        let (Outcome::Accepted(made) | Outcome::Unmatched(made)) = outcome else { return None };
+        let mut sent = match made.attributes {
+            sent if !is_unmatched => sent,
+            _ if action == ExportAction::Reject => return None,
+            mut sent => {
                 for entry in config.export.communities.iter().filter(|entry| entry.within.contains(&prefix)) {
                     for community in &entry.communities {
                         let CommunityValue::Standard(community) = community else { continue };
@@ -557,6 +566,12 @@ impl Model {
                 NextHopMode::SelfAddress => false,
                 NextHopMode::Keep => true,
             };
+        let keep = match made.next_hop {
+            Some(NextHopChange::Address(_)) => true,
+            Some(NextHopChange::SelfAddress) => false,
+            Some(NextHopChange::Unchanged) => source.is_some(),
+            Some(NextHopChange::Peer) | None => keep,
+        };
         let own: Option<IpAddr> = match (family == V4, to.negotiated.local.ip()) {
             (true, IpAddr::V4(own)) => Some(own.into()),
             (false, IpAddr::V6(own)) => Some(own.into()),
@@ -575,7 +590,10 @@ impl Model {
             naive_rules::send_out(to, &mut sent);
             sent.as_path.prepend(LOCAL_AS);
             sent.local_pref = None;
-            sent.med = None;
+            // Our own routes carry none of themselves.
+            if !made.med {
+                sent.med = None;
+            }
             sent.originator_id = None;
             sent.cluster_list.clear();
             return Some(sent);

@@ -15,6 +15,7 @@ fn base(kind: Kind) -> Json {
         Kind::BgpConfiguration => ("default", json!({})),
         Kind::BgpPeer => ("tor", json!({"peerIP": "10.0.0.1", "asNumber": 65000})),
         Kind::BgpFilter => ("fabric", json!({})),
+        Kind::BgpSet => ("bogons", json!({})),
         Kind::IpPool => ("pods", json!({"cidr": "10.244.0.0/16"})),
         Kind::BlockAffinity => ("a", json!({"node": "node1", "cidr": "10.244.0.0/26"})),
     };
@@ -22,7 +23,22 @@ fn base(kind: Kind) -> Json {
 }
 
 /// Of which an operation is exactly one.
-const OPERATIONS: [&str; 3] = ["addCommunity", "prependASPath", "setPriority"];
+const OPERATIONS: [&str; 14] = [
+    "addCommunity",
+    "prependASPath",
+    "setPriority",
+    "addCommunities",
+    "setCommunities",
+    "removeCommunities",
+    "replaceCommunities",
+    "setLocalPreference",
+    "setMED",
+    "addMED",
+    "subtractMED",
+    "setNextHop",
+    "setOrigin",
+    "prependOwnAS",
+];
 
 fn parse(manifest: &Json) -> Result<Object, Vec<String>> {
     parse_manifest("m.json", &manifest.to_string())
@@ -144,6 +160,11 @@ fn every_honoured_field_is_read() {
             // A name that is no BGPConfiguration's, for one: it was looked at, and refused with reason.
             Err(problems) if name == "BGPConfiguration metadata.name" => {
                 assert!(problems[0].contains("configures nothing"), "{problems:?}");
+                return;
+            }
+            // One address is of one family.
+            Err(problems) if name.contains("V6.operations.setNextHop") => {
+                assert!(problems[0].contains("is not an IPv6 address"), "{problems:?}");
                 return;
             }
             Err(problems) => panic!("{name}: {problems:?}"),

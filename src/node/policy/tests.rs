@@ -79,31 +79,3 @@ fn the_documented_communities_are_added_to_what_leaves() {
     let expected = [CommunityValue::Standard(Community::new(65001, 244)), CommunityValue::Large(large)];
     assert_eq!(entry.communities, expected);
 }
-
-#[test]
-fn every_condition_is_translated() {
-    let rule = BgpFilterRule {
-        action: FilterAction::Reject,
-        prefix: Some(FilterPrefix {
-            cidr: "fd00::/16".parse().unwrap(),
-            match_operator: MatchOperator::NotIn,
-            prefix_length: Some(model::PrefixLength { min: Some(8), max: Some(64) }),
-        }),
-        source: Some(FilterSource::RemotePeers),
-        peer_type: Some(PeerType::Internal),
-        communities: Some(model::FilterCommunities { values: [model::CommunityValue::Large(1, 2, 3)] }),
-        as_path_prefix: vec![model::Asn::CLUSTER_DEFAULT],
-        priority: Some(1024),
-        operations: Vec::new(),
-    };
-    let matches = Matches {
-        prefix: Some(PrefixMatch::NotIn("fd00::/16".parse().unwrap(), 16..=64)),
-        source: Some(SourceMatch::Learned),
-        peer_kind: Some(PeerKind::Ibgp),
-        community: Some(CommunityValue::Large(LargeCommunity { global: 1, local1: 2, local2: 3 })),
-        as_path_prefix: vec![Asn(64512)],
-        local_pref: Some(2_147_482_623),
-    };
-    let expected = PolicyRule { name: "a rule 1".to_owned(), matches, verdict: PolicyVerdict::Reject };
-    assert_eq!(numbered("a", &[rule]), [expected]);
-}
