@@ -20,7 +20,7 @@ use config::model::{
 use fib::FibConfig;
 use ipnet::IpNet;
 
-use super::policy;
+use super::{dynamic, policy};
 
 /// The kernel's main table.
 const TABLE_MAIN: u32 = 254;
@@ -39,6 +39,8 @@ pub struct Desired {
     pub blackholes: Vec<IpNet>,
     /// By the names of neighbors that have any: their BGPFilters, in order. For people.
     pub filters: BTreeMap<String, Vec<String>>,
+    /// Sessions that are configured but cannot be had, by name. For people.
+    pub missing: Vec<dynamic::MissingSession>,
 }
 
 /// What the manifests say about kernel routes.
@@ -83,10 +85,15 @@ pub fn desired(
         .iter()
         .filter_map(|session| neighbor(resources, session, &speaker, restarting))
         .collect();
+    let templates = expansion.templates.iter().filter_map(|template| {
+        let neighbor = neighbor(resources, &template.session, &speaker, restarting)?;
+        Some(dynamic::neighbors(template, neighbor))
+    });
     let shared = expand::export_policy(resources, node_name);
     let bgp = DesiredBgp {
         listen: listen(&speaker),
         neighbors,
+        dynamic: templates.collect(),
         neighbors_are_partial: resources.is_partial(),
         rib: RibConfig {
             router_id: RouterId(speaker.router_id),
@@ -105,9 +112,11 @@ pub fn desired(
             .into_iter()
             .filter(|block| block.prefix_len() < block.max_prefix_len())
             .collect(),
+        missing: expansion.unstartable.iter().map(dynamic::missing).collect(),
         filters: expansion
             .sessions
             .into_iter()
+            .chain(expansion.templates.into_iter().map(|template| template.session))
             .filter(|session| !session.filters.is_empty())
             .map(|session| (session.name, session.filters))
             .collect(),
@@ -154,10 +163,13 @@ fn neighbor(
         local_address: session.source_address,
         local_as: Asn(session.local_as.number()),
         remote_as: Asn(session.remote_as.number()),
+        // The speaker's, of those that it makes from a template.
+        dynamic: None,
         router_id: RouterId(speaker.router_id),
         hold_time_secs: session.hold_time_secs,
         keepalive_secs: session.keepalive_secs,
         connect_retry_secs: session.connect_retry_secs,
+        timing: dynamic::timing(&session.timing),
         passive: session.passive,
         families: session.families.iter().map(|family| afi_safi(*family)).collect(),
         graceful_restart: Some(GracefulRestartConfig {

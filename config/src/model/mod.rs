@@ -11,6 +11,7 @@ mod bgp_filter;
 mod bgp_peer;
 mod block_affinity;
 mod community;
+mod dynamic_peers;
 mod ip_pool;
 mod limits;
 mod metadata;
@@ -18,6 +19,7 @@ mod node;
 mod seconds;
 mod secret;
 pub mod selector;
+mod timing;
 
 use serde::{Serialize, Serializer};
 
@@ -37,6 +39,7 @@ pub use bgp_peer::{
 };
 pub use block_affinity::{AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec};
 pub use community::{CommunityValue, CommunityValueError};
+pub use dynamic_peers::{AsRange, AsRangeError, DynamicPeers, MAXIMUM_DYNAMIC_PEERS_DEFAULT};
 pub(crate) use ip_pool::overlap;
 pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
 pub use limits::{LimitAction, MaximumPrefixes, PREFIX_RESTART_TIME_DEFAULT, Role, Shutdown};
@@ -46,6 +49,7 @@ pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, 
 pub use seconds::{Seconds, SecondsError};
 pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
+pub use timing::{IDLE_HOLD_TIME_DEFAULT, MAXIMUM_IDLE_HOLD_TIME_DEFAULT, PeerTiming};
 
 use crate::document::{Entry, Field, Fields};
 

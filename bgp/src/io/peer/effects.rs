@@ -37,6 +37,8 @@ impl NeighborTask {
                     self.feed.push_event(RibEvent::Refresh { peer: self.id, family: refresh.family });
                 }
                 PeerEffect::Down(reason) => self.session_down(&reason),
+                // The speaker sees the task end, and forgets the neighbor.
+                PeerEffect::Expired => self.stopping = true,
             }
         }
     }

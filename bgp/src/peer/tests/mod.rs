@@ -3,6 +3,7 @@
 
 mod change;
 mod damping;
+mod dynamic;
 mod limits;
 mod negotiation;
 mod pair;
@@ -92,6 +93,7 @@ fn render(effect: &PeerEffect) -> String {
         PeerEffect::Update(_) => "update".to_owned(),
         PeerEffect::Refresh(_) => "refresh".to_owned(),
         PeerEffect::Down(_) => "down".to_owned(),
+        PeerEffect::Expired => "gone".to_owned(),
     }
 }
 
