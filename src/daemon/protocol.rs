@@ -170,6 +170,9 @@ pub struct PeerDocument {
     /// Configured seconds of the longest pause after errors.
     #[serde(default)]
     pub maximum_idle_hold_secs: u16,
+    /// Least seconds between two advertisements to it; 0: none.
+    #[serde(default)]
+    pub minimum_advertisement_secs: u16,
     /// Seconds for which the peer may take nothing before it is down; absent while unknown.
     #[serde(default)]
     pub send_hold_secs: Option<u64>,

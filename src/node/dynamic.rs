@@ -45,6 +45,7 @@ pub(super) fn timing(timing: &PeerTiming) -> Timing {
     Timing {
         idle_hold_secs: timing.idle_hold_time.unwrap_or(IDLE_HOLD_TIME_DEFAULT).0,
         idle_hold_max_secs: longest.0,
+        advertisement_interval_secs: timing.minimum_advertisement_time.map_or(0, |time| time.0),
         send_hold_secs: timing.send_hold_time.map(|time| time.0),
     }
 }

@@ -220,6 +220,7 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
         connect_retry_secs: peer.connect_retry_secs,
         idle_hold_secs: peer.timing.idle_hold_secs,
         maximum_idle_hold_secs: peer.timing.idle_hold_max_secs,
+        minimum_advertisement_secs: peer.timing.advertisement_interval_secs,
         send_hold_secs: negotiated
             .map(|terms| peer.timing.send_hold(terms.hold_time_secs).as_secs())
             .or(peer.timing.send_hold_secs.map(u64::from)),

@@ -13,6 +13,9 @@ pub struct Timing {
     pub idle_hold_secs: u16,
     /// The longest that the doubling leads to, not below `idle_hold_secs`.
     pub idle_hold_max_secs: u16,
+    /// Least time between two advertisements to the neighbor (MinRouteAdvertisementIntervalTimer, §9.2.1.1); 0:
+    /// nothing is delayed. The RIB's, not the machine's.
+    pub advertisement_interval_secs: u16,
     /// How long nothing may get out before the session ends (RFC 9687 §3), at least 1; `None`: the greater of eight
     /// minutes and twice the hold time.
     pub send_hold_secs: Option<u16>,
@@ -23,7 +26,12 @@ const SEND_HOLD_DEFAULT_MIN: Duration = Duration::from_secs(8 * 60);
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { idle_hold_secs: 1, idle_hold_max_secs: 60, send_hold_secs: None }
+        Self {
+            idle_hold_secs: 1,
+            idle_hold_max_secs: 60,
+            advertisement_interval_secs: 0,
+            send_hold_secs: None,
+        }
     }
 }
 

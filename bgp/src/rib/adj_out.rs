@@ -4,6 +4,8 @@
 //! An entry is the attributes as sent and the source. A member has been told every entry of which it is not
 //! the source itself (a route never goes back to where it came from), except where it is behind.
 
+use std::time::Instant;
+
 use hashbrown::HashMap;
 
 use super::adj_in::Shared;
@@ -12,6 +14,7 @@ use super::event::{ExportPolicy, RibPeer};
 use super::export::{Leave, Terms};
 use super::family::{Family, PerFamily, Prefix};
 use super::member::{Behind, Member};
+use super::pace::Pace;
 use super::pack::{Action, Buckets, Held, Target};
 use super::path::Slot;
 use super::session::SourceTerms;
@@ -151,6 +154,7 @@ impl Group {
     /// A member that holds nothing yet, and is owed everything there is. `lens`: the tables' sizes.
     pub(super) fn join(&mut self, slot: Slot, peer: &RibPeer, lens: PerFamily<PrefixId>) {
         let mut member = Member::new(slot, peer.peer, peer.transmit_window);
+        member.pace = Pace::new(peer.advertisement_interval_secs);
         for family in Family::ALL.into_iter().filter(|&family| self.terms.has(family)) {
             let state = member.families.get_mut(family);
             state.owes_end_of_rib = true;
@@ -214,7 +218,8 @@ impl Group {
         self.terms.has(family) && !self.out.get(family).is_filled
     }
 
-    /// Brings a new group's Adj-RIB-Out up to the Loc-RIB. All its members are behind, so nothing is sent.
+    /// Brings a new group's Adj-RIB-Out up to the Loc-RIB. Nothing is sent: its members have been told nothing yet, and
+    /// are behind by all of it, also by what came between their joining and this.
     pub(super) fn fill<P: Prefix>(&mut self, shared: &mut Shared, policy: &ExportPolicy, table: &Table<P>) {
         let out = self.out.get_mut(P::FAMILY);
         out.is_filled = true;
@@ -225,13 +230,17 @@ impl Group {
                 if let Some(old) = out.set(id, Some(sent)) {
                     shared.attributes.release(old.attributes);
                 }
+                for member in &mut self.members {
+                    member.fall_behind(P::FAMILY, id, false);
+                }
             }
         }
         exported.release(&mut shared.attributes);
     }
 
     /// Follows the Loc-RIB for these prefixes. What members in step have to be told is added to `buckets`,
-    /// what the others have to be told is marked.
+    /// what the others have to be told is marked, except that what a member whose advertisements are held back has to
+    /// be told no longer to use is added to `withdrawn`.
     pub(super) fn follow<P: Prefix>(
         &mut self,
         shared: &mut Shared,
@@ -239,6 +248,7 @@ impl Group {
         table: &Table<P>,
         ids: &[PrefixId],
         buckets: &mut Buckets,
+        withdrawn: &mut Buckets,
     ) {
         let family = P::FAMILY;
         let out = self.out.get_mut(family);
@@ -248,10 +258,13 @@ impl Group {
             .filter(|member| member.is_in_step(family))
             .map(|member| member.slot)
             .collect();
-        let mut behind: Vec<(Slot, &mut Behind)> = self
+        let mut behind: Vec<(Slot, bool, &mut Behind)> = self
             .members
             .iter_mut()
-            .filter_map(|member| Some((member.slot, member.families.get_mut(family).behind.as_deref_mut()?)))
+            .filter_map(|member| {
+                let is_paused = member.pace.is_held() && !member.is_stalled();
+                Some((member.slot, is_paused, member.families.get_mut(family).behind.as_deref_mut()?))
+            })
             .collect();
         let mut exported = Exported::new(&self.terms, policy, family);
         for &id in ids {
@@ -264,10 +277,15 @@ impl Group {
             if let Some(new) = new {
                 shared.attributes.retain(new.attributes);
             }
-            for (slot, behind) in &mut behind {
+            for (slot, is_paused, behind) in &mut behind {
                 let (was, is) = (told(old, *slot), told(new, *slot));
-                if was != is {
+                if was == is {
+                    continue;
+                }
+                if !*is_paused || is.is_some() {
                     behind.mark(id, was.is_some());
+                } else if behind.unmark(id, was.is_some()) {
+                    withdrawn.add(Action::Withdraw, Target::Only(*slot), id, Held::From(Slot::NONE));
                 }
             }
             tell(buckets, &in_step, id, old, new);
@@ -309,6 +327,11 @@ impl Group {
             }
         }
         cohort
+    }
+
+    /// Those whose advertisements are no longer held back, and when the next one's will be.
+    pub(super) fn release_held(&mut self, now: Instant) -> Option<Instant> {
+        self.members.iter_mut().filter_map(|member| member.pace.release(now)).min()
     }
 
     /// Members that have been told everything are in step again.

@@ -92,6 +92,7 @@ impl NeighborTask {
             prefix_limit: config.prefix_limit,
             reflector_client: config.reflector_client,
             transmit_window: TRANSMIT_WINDOW,
+            advertisement_interval_secs: config.timing.advertisement_interval_secs,
             import: Arc::clone(&config.import),
             export: Arc::clone(&config.export),
         }

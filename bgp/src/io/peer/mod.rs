@@ -185,6 +185,10 @@ impl NeighborTask {
         if self.session.is_some() && config.prefix_limit != self.peer.config().prefix_limit {
             self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit: config.prefix_limit });
         }
+        let secs = config.timing.advertisement_interval_secs;
+        if self.session.is_some() && secs != self.peer.config().timing.advertisement_interval_secs {
+            self.feed.push_event(RibEvent::AdvertisementInterval { peer: self.id, secs });
+        }
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
         let old = policies(self.peer.config());
