@@ -203,11 +203,15 @@ pub struct BareNeighbor {
 impl BareNeighbor {
     /// Dials `node` from `address`, with a small receive buffer.
     pub async fn dial(node: &Node, address: &str) -> Self {
+        Self::dial_to((node.address, node.port), address).await
+    }
+
+    pub async fn dial_to(target: (IpAddr, u16), address: &str) -> Self {
         let address: IpAddr = address.parse().unwrap();
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         socket.bind(SocketAddr::new(address, 0)).unwrap();
-        let stream = socket.connect(SocketAddr::new(node.address, node.port)).await.unwrap();
+        let stream = socket.connect(target.into()).await.unwrap();
         // Without it a last message may still wait for an acknowledgement when the socket is closed.
         stream.set_nodelay(true).unwrap();
         Self { stream, address, input: BytesMut::new() }
