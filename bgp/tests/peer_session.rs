@@ -285,6 +285,25 @@ async fn a_port_in_use_is_reported_and_taken_when_it_is_free() {
     assert_eq!((bound, find(&node).unwrap().error), (taken, None));
 }
 
+/// Another port or address to listen on is nothing that sessions which are up have to do with.
+#[tokio::test]
+async fn another_listen_port_costs_no_session() {
+    let mut node = Node::start("127.1.12.1").await;
+    node.add(node.waits_for("127.1.12.2")).await;
+    node.add(node.waits_for("127.1.12.3")).await;
+    let _bare = BareNeighbor::establish(&node, "127.1.12.2", |_| {}).await;
+    let old = SocketAddr::new(node.address, node.port);
+    let free = std::net::TcpListener::bind("127.1.12.1:0").unwrap().local_addr().unwrap();
+    node.desired.listen = vec![free];
+    node.apply().await;
+    node.port = wait("the other port", async || Some(node.speaker.listeners().first()?.bound?.port())).await;
+    assert_eq!(node.port, free.port());
+    assert!(tokio::net::TcpStream::connect(old).await.is_err(), "nobody listens there any more");
+    BareNeighbor::establish(&node, "127.1.12.3", |_| {}).await;
+    let peer = node.peer("127.1.12.2").await;
+    assert_eq!((peer.state, peer.sessions_established), (State::Established, 1));
+}
+
 /// RFC 4724 §4.2: routes of a neighbor whose connection is lost stay; those of one that says goodbye go.
 #[tokio::test]
 async fn routes_outlive_a_lost_connection_but_not_a_notification() {

@@ -134,6 +134,24 @@ fn refresh_sends_the_family_again_to_the_one_who_asked() {
     assert_eq!(world.told(two).end_of_rib, [V4, V6], "not a second one");
 }
 
+/// Between the first word of a session and the first turn of the work routes come that nobody has been told.
+#[test]
+fn a_route_that_comes_with_the_session_is_not_forgotten() {
+    for routes_before in [0, 3] {
+        let mut world = World::new();
+        let before: Vec<(String, u32)> =
+            prefixes(routes_before).into_iter().map(|prefix| (prefix, 100)).collect();
+        let mut routes: Vec<_> = before.iter().map(|(prefix, pref)| (prefix.as_str(), *pref)).collect();
+        world.originate(&routes);
+        let peer = ebgp(2);
+        let two = peer.peer;
+        world.feed(RibEvent::PeerUp(Box::new(peer)));
+        routes.push(("192.0.2.0/24", 100));
+        world.originate(&routes);
+        assert_eq!(world.told(two).routes.len(), routes_before as usize + 1);
+    }
+}
+
 /// A slow peer costs a window of bytes and two bits per prefix, delays nobody, and hears only the last state.
 #[test]
 fn a_full_window_puts_a_peer_behind_and_room_brings_it_back() {

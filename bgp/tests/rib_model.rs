@@ -689,6 +689,7 @@ impl Both {
                     families[0].1 = forwarding;
                 }
                 self.model.up(&terms, now);
+                // What comes before the next drain comes with the session.
                 self.world.feed(RibEvent::PeerUp(Box::new(terms)));
             }
             Op::Down { peer, retain } => {

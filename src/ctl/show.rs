@@ -2,8 +2,8 @@
 
 use crate::ctl::table::{duration, render};
 use crate::daemon::protocol::{
-    FibDocument, FibNextHopDocument, PathDocument, PeerDocument, PeersDocument, ProblemDocument,
-    RoutesDocument, StatusDocument,
+    DynamicPeersDocument, FibDocument, FibNextHopDocument, PathDocument, PeerDocument, PeersDocument,
+    ProblemDocument, RoutesDocument, StatusDocument,
 };
 
 /// `manx status`.
@@ -79,7 +79,23 @@ pub(super) fn peers(document: &PeersDocument, wide: bool, one: bool) -> String {
         header.splice(8..8, ["STALE", "HOLD", "FAMILIES", "ROUTER ID", "FLAPS"]);
     }
     let rows: Vec<Vec<String>> = document.peers.iter().map(|peer| peer_row(peer, wide)).collect();
-    render(&header, &rows)
+    let mut text = render(&header, &rows);
+    if !document.dynamic.is_empty() {
+        let rows: Vec<Vec<String>> = document.dynamic.iter().map(dynamic_row).collect();
+        text.push('\n');
+        text.push_str(&render(&["DYNAMIC PEERS OF", "PREFIXES", "PEERS", "REFUSED"], &rows));
+    }
+    text
+}
+
+fn dynamic_row(template: &DynamicPeersDocument) -> Vec<String> {
+    let prefixes: Vec<String> = template.prefixes.iter().map(ToString::to_string).collect();
+    vec![
+        template.name.clone(),
+        prefixes.join(","),
+        format!("{} of {}", template.current, template.maximum),
+        template.refused.to_string(),
+    ]
 }
 
 fn peer_row(peer: &PeerDocument, wide: bool) -> Vec<String> {
@@ -113,6 +129,7 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("session", format!("{}, AS {} to AS {}", peer.kind, peer.local_as, peer.remote_as)),
         ("state", format!("{} for {}", peer.state, duration(peer.uptime_secs.unwrap_or(peer.state_secs)))),
         ("last error", peer.last_error.clone().unwrap_or_else(|| "none".to_owned())),
+        ("template", peer.template.clone().unwrap_or_else(|| "none".to_owned())),
         ("flaps", peer.flaps.to_string()),
         ("router id", peer.router_id.clone().unwrap_or_else(|| "-".to_owned())),
         ("hold time", seconds(peer.hold_time_secs)),

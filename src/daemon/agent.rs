@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bgp::PeerId;
-use bgp::io::{RibHandle, Speaker};
+use bgp::io::{Observer, RibHandle};
 use bgp::rib::Policy;
 use bgp::rib::snapshot::{PeerState, PeerSummary, PolicyDirection, RouteSelection, TrialPage, TrialPlace};
 use config::catalog::Resources;
 use fib::io::FibHandle;
 use ipnet::IpNet;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
 use super::protocol::{
     FibDocument, PeersDocument, PolicyDocument, PolicyTrialDocument, RoutesDocument, StatusDocument,
@@ -52,8 +52,8 @@ pub(super) struct Agent {
     pub(super) started: Instant,
     /// Whether kernel routes are written.
     pub(super) fib_enabled: bool,
-    /// The speaker; `None` with BGP switched off, and while stopping.
-    pub(super) speaker: Arc<Mutex<Option<Speaker>>>,
+    /// The read side of the speaker; `None` with BGP switched off. Nothing that the speaker does keeps it waiting.
+    pub(super) observer: Option<Observer>,
     pub(super) rib: RibHandle,
     pub(super) fib: FibHandle,
     pub(super) bgp_in_sync: Arc<AtomicBool>,
@@ -65,7 +65,7 @@ pub(super) struct Agent {
 impl Agent {
     pub(super) async fn status(&self) -> Result<StatusDocument, Refusal> {
         let peers = self.peer_snapshots().await;
-        let listeners = self.speaker.lock().await.as_ref().map(Speaker::listeners).unwrap_or_default();
+        let listeners = self.observer.as_ref().map(Observer::listeners).unwrap_or_default();
         let rib = self.rib.query(bgp::rib::Rib::summary).await.ok_or_else(Refusal::stopping)?;
         let fib = self.fib.summary().await.map_err(|_| Refusal::stopping())?;
         let state = Arc::clone(&self.state.borrow());
@@ -96,7 +96,11 @@ impl Agent {
                 return Err(Refusal::not_found(message));
             }
         }
-        Ok(PeersDocument { peers })
+        let dynamic = match (name, &self.observer) {
+            (None, Some(observer)) => snapshot::dynamic(&observer.dynamic()),
+            (Some(_), _) | (None, None) => Vec::new(),
+        };
+        Ok(PeersDocument { peers, dynamic })
     }
 
     pub(super) async fn routes(
@@ -186,9 +190,14 @@ impl Agent {
         Ok(up.map(|peer| (peer.peer, peer.name)).collect())
     }
 
+    /// Defects that ended the task of a peer.
+    pub(super) fn task_failures(&self) -> u64 {
+        self.observer.as_ref().map_or(0, Observer::task_failures)
+    }
+
     async fn peer_snapshots(&self) -> Vec<bgp::peer::PeerSnapshot> {
-        match self.speaker.lock().await.as_ref() {
-            Some(speaker) => speaker.peers().await,
+        match &self.observer {
+            Some(observer) => observer.peers().await,
             None => Vec::new(),
         }
     }

@@ -96,6 +96,24 @@ pub struct ProblemDocument {
 pub struct PeersDocument {
     /// By name.
     pub peers: Vec<PeerDocument>,
+    /// Templates of dynamic peers, by name; absent when one peer was asked for.
+    #[serde(default)]
+    pub dynamic: Vec<DynamicPeersDocument>,
+}
+
+/// A BGPPeer with a peerPrefix: peers come from it as long as there is room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DynamicPeersDocument {
+    /// `bgppeer/…`: the `template` of its peers.
+    pub name: String,
+    /// Where its peers may connect from.
+    pub prefixes: Vec<IpNet>,
+    /// Most peers at a time.
+    pub maximum: u32,
+    /// How many there are.
+    pub current: u32,
+    /// Connections refused because there were as many as there may be.
+    pub refused: u64,
 }
 
 /// One session.
@@ -137,6 +155,30 @@ pub struct PeerDocument {
     pub capabilities: Vec<String>,
     /// Seconds for which the neighbor asked us to keep its routes should it restart.
     pub restart_time_secs: Option<u16>,
+    /// The template that a dynamic peer was made from; absent for configured ones.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// We only accept connections.
+    #[serde(default)]
+    pub passive: bool,
+    /// Configured seconds between attempts to connect, before jitter.
+    #[serde(default)]
+    pub connect_retry_secs: u16,
+    /// Configured seconds of the first pause after an error, before jitter.
+    #[serde(default)]
+    pub idle_hold_secs: u16,
+    /// Configured seconds of the longest pause after errors.
+    #[serde(default)]
+    pub maximum_idle_hold_secs: u16,
+    /// Least seconds between two advertisements to it; 0: none.
+    #[serde(default)]
+    pub minimum_advertisement_secs: u16,
+    /// Seconds for which the peer may take nothing before it is down; absent while unknown.
+    #[serde(default)]
+    pub send_hold_secs: Option<u64>,
+    /// Seconds until the next attempt to connect, or until a pause after an error ends.
+    #[serde(default)]
+    pub next_attempt_secs: Option<u64>,
     /// We reflect routes for it.
     pub reflector_client: bool,
     /// Our role (RFC 9234), `provider`; absent where none is configured.

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use bgp::io::ListenerSnapshot;
-use bgp::peer::PeerSnapshot;
+use bgp::PeerKind;
+use bgp::io::{DynamicSnapshot, ListenerSnapshot};
+use bgp::peer::{PeerSnapshot, State};
 use bgp::rib::snapshot::{
     AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, PeerSummary, RibSummary,
     RouteSnapshot as RibRoute,
@@ -13,10 +14,11 @@ use config::{Problem, Severity};
 use fib::snapshot::{FibSnapshot, FibSummary, NextHopView, RouteSnapshot};
 use serde::Serialize;
 
+use super::dynamic::MissingSession;
 use super::{NodeState, update_rules};
 use crate::daemon::protocol::{
-    FibCounts, FibDocument, FibNextHopDocument, FibRouteDocument, PathDocument, PeerCounts, PeerDocument,
-    ProblemDocument, RouteCounts, RouteDocument, StatusDocument,
+    DynamicPeersDocument, FibCounts, FibDocument, FibNextHopDocument, FibRouteDocument, PathDocument,
+    PeerCounts, PeerDocument, ProblemDocument, RouteCounts, RouteDocument, StatusDocument,
 };
 
 /// What `manx status` is made of.
@@ -113,7 +115,10 @@ fn problem(problem: &Problem) -> ProblemDocument {
 /// All sessions, by name: what the session's machine shows joined with what the RIB counts.
 #[must_use]
 pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeState) -> Vec<PeerDocument> {
-    let neighbors = state.desired.iter().flat_map(|desired| &desired.bgp.neighbors);
+    let neighbors = state.desired.iter().flat_map(|desired| {
+        let templates = desired.bgp.dynamic.iter().map(|group| &group.template);
+        desired.bgp.neighbors.iter().chain(templates)
+    });
     let clients: Vec<&str> = neighbors
         .filter(|neighbor| neighbor.reflector_client.is_some())
         .map(|neighbor| neighbor.name.as_str())
@@ -121,8 +126,10 @@ pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeStat
     let mut documents: Vec<PeerDocument> = sessions
         .iter()
         .map(|session| {
-            let mut document = peer(session, clients.contains(&session.name.as_str()));
-            let filters = state.desired.as_ref().and_then(|desired| desired.filters.get(&session.name));
+            // What the manifests say of a dynamic peer they say of its template.
+            let configured = session.template.as_ref().unwrap_or(&session.name);
+            let mut document = peer(session, clients.contains(&configured.as_str()));
+            let filters = state.desired.as_ref().and_then(|desired| desired.filters.get(configured));
             document.filters = filters.cloned().unwrap_or_default();
             let desired = state.desired.iter().flat_map(|desired| &desired.bgp.neighbors);
             if let Some(neighbor) = desired.into_iter().find(|neighbor| neighbor.name == session.name) {
@@ -133,6 +140,41 @@ pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeStat
                 add_routes(&mut document, summary);
             }
             document
+        })
+        .collect();
+    documents.extend(state.desired.iter().flat_map(|desired| &desired.missing).map(missing));
+    documents.sort_by(|left, right| left.name.cmp(&right.name));
+    documents
+}
+
+/// A session that cannot be had is one that is down.
+fn missing(session: &MissingSession) -> PeerDocument {
+    let kind = if session.local_as == session.remote_as { PeerKind::Ibgp } else { PeerKind::Ebgp };
+    PeerDocument {
+        name: session.name.clone(),
+        description: session.description.clone(),
+        address: session.address,
+        port: session.port,
+        kind: word(&kind),
+        local_as: session.local_as,
+        remote_as: session.remote_as,
+        state: word(&State::Idle),
+        last_error: Some(session.reason.clone()),
+        ..PeerDocument::default()
+    }
+}
+
+/// Every template of dynamic peers, by name.
+#[must_use]
+pub fn dynamic(templates: &[DynamicSnapshot]) -> Vec<DynamicPeersDocument> {
+    let mut documents: Vec<_> = templates
+        .iter()
+        .map(|template| DynamicPeersDocument {
+            name: template.name.clone(),
+            prefixes: template.prefixes.clone(),
+            maximum: template.maximum,
+            current: template.current,
+            refused: template.refused,
         })
         .collect();
     documents.sort_by(|left, right| left.name.cmp(&right.name));
@@ -178,6 +220,16 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
         restart_time_secs: negotiated
             .and_then(|terms| terms.restart.as_ref())
             .map(|restart| restart.restart_time_secs),
+        template: peer.template.clone(),
+        passive: peer.passive,
+        connect_retry_secs: peer.connect_retry_secs,
+        idle_hold_secs: peer.timing.idle_hold_secs,
+        maximum_idle_hold_secs: peer.timing.idle_hold_max_secs,
+        minimum_advertisement_secs: peer.timing.advertisement_interval_secs,
+        send_hold_secs: negotiated
+            .map(|terms| peer.timing.send_hold(terms.hold_time_secs).as_secs())
+            .or(peer.timing.send_hold_secs.map(u64::from)),
+        next_attempt_secs: peer.next_attempt_secs,
         reflector_client,
         role: peer.role.map(|role| role.to_string()),
         maximum_prefixes: peer.prefix_limit.map(|limit| limit.received),

@@ -23,7 +23,7 @@ use fib::FibConfig;
 use ipnet::IpNet;
 
 use super::policy::{self, Policies};
-use super::update_rules;
+use super::{dynamic, update_rules};
 
 /// The kernel's main table.
 const TABLE_MAIN: u32 = 254;
@@ -42,6 +42,8 @@ pub struct Desired {
     pub blackholes: Vec<IpNet>,
     /// By the names of neighbors that have any: their BGPFilters, in order. For people.
     pub filters: BTreeMap<String, Vec<String>>,
+    /// Sessions that are configured but cannot be had, by name. For people.
+    pub missing: Vec<dynamic::MissingSession>,
 }
 
 /// What the manifests say about kernel routes.
@@ -87,10 +89,15 @@ pub fn desired(
         .iter()
         .filter_map(|session| neighbor(&policies, session, &speaker, restarting))
         .collect();
+    let templates = expansion.templates.iter().filter_map(|template| {
+        let neighbor = neighbor(&policies, &template.session, &speaker, restarting)?;
+        Some(dynamic::neighbors(template, neighbor))
+    });
     let shared = expand::export_policy(resources, node_name);
     let bgp = DesiredBgp {
         listen: listen(&speaker),
         neighbors,
+        dynamic: templates.collect(),
         neighbors_are_partial: resources.is_partial(),
         rib: RibConfig {
             router_id: RouterId(speaker.router_id),
@@ -109,9 +116,11 @@ pub fn desired(
             .into_iter()
             .filter(|block| block.prefix_len() < block.max_prefix_len())
             .collect(),
+        missing: expansion.unstartable.iter().map(dynamic::missing).collect(),
         filters: expansion
             .sessions
             .into_iter()
+            .chain(expansion.templates.into_iter().map(|template| template.session))
             .filter(|session| !session.filters.is_empty())
             .map(|session| (session.name, session.filters))
             .collect(),
@@ -176,10 +185,13 @@ fn neighbor(
         local_address: session.source_address,
         local_as: Asn(session.local_as.number()),
         remote_as: Asn(session.remote_as.number()),
+        // The speaker's, of those that it makes from a template.
+        dynamic: None,
         router_id: RouterId(speaker.router_id),
         hold_time_secs: session.hold_time_secs,
         keepalive_secs: session.keepalive_secs,
         connect_retry_secs: session.connect_retry_secs,
+        timing: dynamic::timing(&session.timing),
         passive: session.passive,
         families: session.families.iter().map(|family| afi_safi(*family)).collect(),
         add_paths: bgp::peer::AddPaths::default(),

@@ -175,6 +175,7 @@ impl RibThread {
             | RibEvent::Refresh { .. }
             | RibEvent::PrefixLimit { .. }
             | RibEvent::AddPathMaximum { .. }
+            | RibEvent::AdvertisementInterval { .. }
             | RibEvent::PolicyChanged { .. }
             | RibEvent::RulesChanged { .. }
             | RibEvent::ReflectorClientChanged { .. }

@@ -28,10 +28,12 @@ impl ConfigChange {
             local_address,
             local_as,
             remote_as,
+            dynamic,
             router_id,
             hold_time_secs,
             keepalive_secs,
             connect_retry_secs,
+            timing,
             passive,
             families,
             add_paths,
@@ -53,12 +55,17 @@ impl ConfigChange {
         } = old;
         let when = |differs: bool, change: Self| if differs { change } else { Self::None };
         let restart_offered = graceful_restart.is_some();
+        // What the first of several is has no meaning.
+        let has_ranges = !old.as_ranges().is_empty() && !new.as_ranges().is_empty();
         [
             when(*address != new.address, Self::Replace),
             // The RIB shows the old name until the next session.
             when(*name != new.name, Self::Live),
             when(*description != new.description, Self::Live),
             when(*connect_retry_secs != new.connect_retry_secs, Self::Live),
+            when(*timing != new.timing, Self::Live),
+            // An AS that is no longer accepted ends the session that has it, and no other: see NeighborTask.
+            when(*dynamic != new.dynamic, Self::Live),
             when(*passive != new.passive, Self::Live),
             // RFC 2385 leaves it open; the kernel changes the key of a connection that is up. See sockopt.
             when(*password != new.password, Self::Live),
@@ -80,7 +87,8 @@ impl ConfigChange {
             when(*port != new.port, Self::Reset),
             when(*local_address != new.local_address, Self::Reset),
             when(*local_as != new.local_as, Self::Reset),
-            when(*remote_as != new.remote_as, Self::Reset),
+            when(*remote_as != new.remote_as && !has_ranges, Self::Reset),
+            when(old.kind() != new.kind(), Self::Reset),
             when(*router_id != new.router_id, Self::Reset),
             when(*hold_time_secs != new.hold_time_secs, Self::Reset),
             when(*families != new.families, Self::Reset),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::AddPaths;
+use super::{AddPaths, Dynamic, Timing};
 use crate::rib::{Policy, UpdateRules};
 use crate::wire::BgpRole;
 use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
@@ -102,8 +102,10 @@ pub struct NeighborConfig {
     pub local_address: Option<IpAddr>,
     /// Our AS on this session.
     pub local_as: Asn,
-    /// The AS that its OPEN must carry.
+    /// The AS that its OPEN must carry; with [`NeighborConfig::as_ranges`] one of those that it may.
     pub remote_as: Asn,
+    /// Set: it was made from a template, and is gone some time after its session.
+    pub dynamic: Option<Dynamic>,
     /// Our BGP Identifier.
     pub router_id: RouterId,
     /// Offered hold time: 0 or 3 to 65535 seconds.
@@ -112,6 +114,8 @@ pub struct NeighborConfig {
     pub keepalive_secs: Option<u16>,
     /// ConnectRetryTimer before jitter (RFC 4271 §10 suggests 120 s; we default to 5 s).
     pub connect_retry_secs: u16,
+    /// The other timers.
+    pub timing: Timing,
     /// Never dial, only accept.
     pub passive: bool,
     /// Families we offer.
@@ -170,10 +174,12 @@ impl NeighborConfig {
             local_address: None,
             local_as,
             remote_as,
+            dynamic: None,
             router_id,
             hold_time_secs: 90,
             keepalive_secs: None,
             connect_retry_secs: 5,
+            timing: Timing::default(),
             passive: false,
             families: vec![family],
             add_paths: AddPaths::default(),
@@ -198,6 +204,6 @@ impl NeighborConfig {
     /// Internal or external.
     #[must_use]
     pub fn kind(&self) -> PeerKind {
-        if self.local_as == self.remote_as { PeerKind::Ibgp } else { PeerKind::Ebgp }
+        self.kind_with(self.remote_as)
     }
 }

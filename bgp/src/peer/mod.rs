@@ -35,6 +35,7 @@ mod closing;
 mod collision;
 pub mod config;
 mod connection;
+pub mod dynamic;
 mod established;
 pub mod event;
 pub mod fsm;
@@ -43,16 +44,19 @@ pub mod negotiate;
 mod opening;
 pub mod snapshot;
 mod timer;
+pub mod timing;
 
 pub use add_path::AddPaths;
 pub use change::ConfigChange;
 pub use config::{
     GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
 };
+pub use dynamic::{AsRange, DYNAMIC_GRACE_SECS, Dynamic, DynamicNeighbors};
 pub use event::{DownReason, PeerEffect, PeerEvent, Role, StopReason};
 pub use fsm::{Peer, State};
 pub use negotiate::{Negotiated, PeerRestart};
 pub use snapshot::{ConnectionSnapshot, MessageCounters, PeerSnapshot};
+pub use timing::Timing;
 
 #[cfg(test)]
 mod tests;

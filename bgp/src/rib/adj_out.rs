@@ -6,6 +6,8 @@
 //! numbers of prefixes where one path of a prefix is sent, and numbers of their own where several are
 //! ([`super::path_ids`]); all else is the same for both.
 
+use std::time::Instant;
+
 use hashbrown::HashMap;
 
 use super::adj_in::Shared;
@@ -14,6 +16,7 @@ use super::event::{ExportPolicy, RibPeer};
 use super::export::{Leave, Terms};
 use super::family::{Family, PerFamily, Prefix};
 use super::member::{Behind, Member};
+use super::pace::Pace;
 use super::pack::{Action, Buckets, Held, Target};
 use super::path::{Path, Slot};
 use super::path_ids::EntryId;
@@ -183,6 +186,7 @@ impl Group {
     /// A member that holds nothing yet, and is owed everything there is.
     pub(super) fn join(&mut self, slot: Slot, peer: &RibPeer) {
         let mut member = Member::new(slot, peer.peer, peer.transmit_window);
+        member.pace = Pace::new(peer.advertisement_interval_secs);
         for family in Family::ALL.into_iter().filter(|&family| self.terms.has(family)) {
             let state = member.families.get_mut(family);
             state.owes_end_of_rib = true;
@@ -272,7 +276,8 @@ impl Group {
     }
 
     /// Follows the Loc-RIB for these prefixes. What members in step have to be told is added to `buckets`,
-    /// what the others have to be told is marked.
+    /// what the others have to be told is marked, except that what a member whose advertisements are held back has to
+    /// be told no longer to use is added to `withdrawn`.
     pub(super) fn follow<P: Prefix>(
         &mut self,
         shared: &mut Shared,
@@ -280,6 +285,7 @@ impl Group {
         table: &Table<P>,
         ids: &[PrefixId],
         buckets: &mut Buckets,
+        withdrawn: &mut Buckets,
     ) {
         let family = P::FAMILY;
         let out = self.out.get_mut(family);
@@ -289,10 +295,13 @@ impl Group {
             .filter(|member| member.is_in_step(family))
             .map(|member| member.slot)
             .collect();
-        let mut behind: Vec<(Slot, &mut Behind)> = self
+        let mut behind: Vec<(Slot, bool, &mut Behind)> = self
             .members
             .iter_mut()
-            .filter_map(|member| Some((member.slot, member.families.get_mut(family).behind.as_deref_mut()?)))
+            .filter_map(|member| {
+                let is_paused = member.pace.is_held() && !member.is_stalled();
+                Some((member.slot, is_paused, member.families.get_mut(family).behind.as_deref_mut()?))
+            })
             .collect();
         let mut exported = Exported::new(&self.terms, context, family);
         let entries = ids.iter().filter_map(|&prefix| Some((prefix, table.get(prefix)?)));
@@ -305,10 +314,15 @@ impl Group {
                 if let Some(new) = new {
                     shared.attributes.retain(new.attributes);
                 }
-                for (slot, behind) in &mut behind {
+                for (slot, is_paused, behind) in &mut behind {
                     let (was, is) = (told(old, *slot), told(new, *slot));
-                    if was != is {
+                    if was == is {
+                        continue;
+                    }
+                    if !*is_paused || is.is_some() {
                         behind.mark(id, was.is_some());
+                    } else if behind.unmark(id, was.is_some()) {
+                        withdrawn.add(Action::Withdraw, Target::Only(*slot), id, Held::From(Slot::NONE));
                     }
                 }
                 tell(buckets, &in_step, id, old, new);
@@ -351,6 +365,11 @@ impl Group {
             }
         }
         cohort
+    }
+
+    /// Those whose advertisements are no longer held back, and when the next one's will be.
+    pub(super) fn release_held(&mut self, now: Instant) -> Option<Instant> {
+        self.members.iter_mut().filter_map(|member| member.pace.release(now)).min()
     }
 
     /// Members that have been told everything are in step again.

@@ -114,6 +114,8 @@ pub struct RibPeer {
     pub reflector_client: Option<ClusterId>,
     /// Bytes that may be handed out for it before some are reported [`RibEvent::Transmitted`].
     pub transmit_window: usize,
+    /// MinRouteAdvertisementInterval (RFC 4271 §9.2.1.1) in seconds; 0: none.
+    pub advertisement_interval_secs: u16,
     /// What is made of its routes. Those that no rule matches are taken as they are.
     pub import: Arc<Policy>,
     /// What it gets. About routes that no rule matches [`RibConfig::export`] decides.
@@ -189,6 +191,13 @@ pub enum RibEvent {
         peer: PeerId,
         /// Replaces [`RibPeer::add_path_maximum`].
         maximum: Option<NonZeroU8>,
+    },
+    /// Another MinRouteAdvertisementInterval for an established peer, from its next advertisement on.
+    AdvertisementInterval {
+        /// Whose.
+        peer: PeerId,
+        /// Seconds; 0: none.
+        secs: u16,
     },
     /// Other policies for a peer, its session staying as it is. What that changes of its paths and of what it
     /// has been sent is worked out from what is there; the peer is not asked for anything.

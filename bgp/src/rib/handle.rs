@@ -1,6 +1,6 @@
 //! What events do: store, mark, ask for work. Nothing is decided, packed or sent here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::sync::Arc;
@@ -58,8 +58,9 @@ impl Rib {
     }
 
     pub(super) fn handle_neighbors(&mut self, neighbors: Vec<PeerId>) {
+        let known = neighbors.iter().copied().collect::<BTreeSet<_>>();
         let is_gone =
-            |(slot, entry): (Slot, &PeerEntry)| (!neighbors.contains(&entry.terms.peer)).then_some(slot);
+            |(slot, entry): (Slot, &PeerEntry)| (!known.contains(&entry.terms.peer)).then_some(slot);
         let gone: Vec<Slot> = self.shared.peers.iter().filter_map(is_gone).collect();
         for slot in gone {
             self.remove_peer(slot);

@@ -3,7 +3,8 @@
 //!
 //! Level-triggered: `handle` only stores what came and marks prefixes dirty; the decision runs and messages
 //! are packed and encoded when effects are polled, so that any number of events between two drains cost one
-//! decision per prefix and share messages. No timer delays an advertisement. The RIB opens no socket and
+//! decision per prefix and share messages. No timer delays an advertisement,
+//! unless a peer is configured so. The RIB opens no socket and
 //! knows no kernel; it is told which next hops resolve.
 //!
 //! ```text
@@ -51,6 +52,7 @@ mod import;
 mod loc;
 mod member;
 mod next_hop;
+mod pace;
 mod pack;
 mod path;
 mod path_ids;
@@ -128,6 +130,8 @@ pub struct Rib {
     /// Prefixes that linger may be free: a member caught up or left.
     release_due: bool,
     follow: Option<Follow>,
+    /// When advertisements to some peer are no longer held back.
+    next_release: Option<Instant>,
     startup: Startup,
     effects: VecDeque<RibEffect>,
 }
@@ -162,6 +166,7 @@ impl Rib {
             regroup: Vec::new(),
             release_due: false,
             follow: None,
+            next_release: None,
             startup: Startup::default(),
             effects: VecDeque::new(),
         }
@@ -179,6 +184,7 @@ impl Rib {
             RibEvent::Refresh { peer, family } => self.handle_refresh(peer, family),
             RibEvent::PrefixLimit { peer, limit } => self.handle_prefix_limit(peer, limit),
             RibEvent::AddPathMaximum { peer, maximum } => self.handle_add_path_maximum(peer, maximum),
+            RibEvent::AdvertisementInterval { peer, secs } => self.handle_interval(peer, secs),
             RibEvent::PolicyChanged { peer, import, export } => {
                 self.handle_policy_changed(peer, import, export);
             }
@@ -192,6 +198,7 @@ impl Rib {
             RibEvent::Deadline => {
                 let lost = self.shared.peers.handle_deadline(now);
                 self.request_walk(lost);
+                self.release_held();
             }
         }
     }
@@ -213,6 +220,6 @@ impl Rib {
     pub fn next_deadline(&self) -> Option<Instant> {
         // Start-up cannot end before there is a configuration.
         let startup = self.config.as_ref().and_then(|_| self.startup.next_deadline(&self.shared.peers));
-        self.shared.peers.next_deadline().into_iter().chain(startup).min()
+        self.shared.peers.next_deadline().into_iter().chain(startup).chain(self.next_release).min()
     }
 }

@@ -89,6 +89,11 @@ impl Buckets {
         }
     }
 
+    /// Whether anything is announced.
+    pub(super) fn has_reach(&self) -> bool {
+        self.buckets.iter().any(|bucket| bucket.action != Action::Withdraw)
+    }
+
     /// Those for the same members next to each other, withdrawals first, else in the order they were met.
     fn into_sorted(self) -> Vec<Bucket> {
         let mut buckets = self.buckets;

@@ -2,6 +2,7 @@
 //! know, then what peers in step have to know, then what the others have to catch up on, then what closes.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::Rib;
 use super::adj_in::Shared;
@@ -10,6 +11,7 @@ use super::event::{ExportAction, ExportPolicy, RibConfig, RibEffect};
 use super::export::Terms;
 use super::family::{Family, Prefix};
 use super::member::Member;
+use super::pace::{earlier, hold};
 use super::pack::{Buckets, transmit};
 use super::path::Slot;
 use super::path_ids::{EntryId, PathIds, Uses};
@@ -139,9 +141,10 @@ impl Rib {
         if let Some(place) = self.groups.get_mut(follow.next_group) {
             follow.next_group += 1;
             if let Some(group) = place.as_mut().filter(|group| group.terms.has(follow.family)) {
-                with_table!(self, follow.family, table => {
-                    fill_and_follow(group, &mut self.shared, context, table, &follow.ids, &mut self.effects);
+                let held = with_table!(self, follow.family, table => {
+                    fill_and_follow(group, &mut self.shared, context, table, &follow.ids, &mut self.effects)
                 });
+                self.next_release = earlier(self.next_release, held);
             }
             self.follow = Some(follow);
             return true;
@@ -180,8 +183,10 @@ impl Rib {
                     }
                     let mut buckets = Buckets::default();
                     let cohort = group.catch_up(family, CATCH_UP_MAX, &mut buckets);
+                    let has_reach = buckets.has_reach();
                     transmit(group, &cohort, table, &mut self.shared, buckets, &mut self.effects);
                     group.settle(family);
+                    self.next_release = earlier(self.next_release, hold(group, &cohort, has_reach, self.shared.now));
                     !cohort.is_empty()
                 });
                 if did {
@@ -275,13 +280,24 @@ fn fill_and_follow<P: Prefix>(
     table: &Table<P>,
     ids: &[PrefixId],
     effects: &mut VecDeque<RibEffect>,
-) {
+) -> Option<Instant> {
     if group.needs_filling(P::FAMILY) {
         group.fill(shared, context, table);
     }
-    let is_in_step = |(place, member): (usize, &Member)| member.is_in_step(P::FAMILY).then_some(place);
-    let cohort: Vec<usize> = group.members.iter().enumerate().filter_map(is_in_step).collect();
-    let mut buckets = Buckets::default();
-    group.follow(shared, context, table, ids, &mut buckets);
+    group.members.iter_mut().for_each(|member| member.follow_held(P::FAMILY));
+    let of = |is_wanted: fn(&Member) -> bool, group: &Group| -> Vec<usize> {
+        let places = group.members.iter().enumerate().filter(|(_, member)| is_wanted(member));
+        places.map(|(place, _)| place).collect()
+    };
+    let cohort = of(|member| member.is_in_step(P::FAMILY), group);
+    let (mut buckets, mut withdrawn) = (Buckets::default(), Buckets::default());
+    group.follow(shared, context, table, ids, &mut buckets, &mut withdrawn);
+    let has_reach = buckets.has_reach();
     transmit(group, &cohort, table, shared, buckets, effects);
+    let paused = of(|member| member.pace.is_held(), group);
+    if !paused.is_empty() {
+        transmit(group, &paused, table, shared, withdrawn, effects);
+        group.settle(P::FAMILY);
+    }
+    hold(group, &cohort, has_reach, shared.now)
 }

@@ -97,6 +97,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
         prefix_limit: None,
         reflector_client: None,
         transmit_window: OPEN,
+        advertisement_interval_secs: 0,
         import: Arc::default(),
         export: Arc::default(),
     }

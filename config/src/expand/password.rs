@@ -11,19 +11,32 @@ use crate::problem::{Location, Problem};
 /// Longest key that the kernel takes (`TCP_MD5SIG_MAXKEYLEN`).
 const OCTETS_MAX: usize = 80;
 
-/// The sessions that need no password or have theirs, and a problem for each that is missing.
+/// A session that is configured but cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unstartable {
+    /// Without what it lacks.
+    pub session: Session,
+    /// Why not, and what would help.
+    pub reason: String,
+    /// It is the template of many.
+    pub is_template: bool,
+}
+
+/// The sessions that need no password or have theirs, those that lack it, and a problem for each that is missing.
 pub(super) fn with_passwords(
     resources: &Resources,
     sessions: Vec<Session>,
-) -> (Vec<Session>, BTreeSet<Problem>) {
+) -> (Vec<Session>, Vec<Unstartable>, BTreeSet<Problem>) {
     let mut problems = BTreeSet::new();
     let mut complete = Vec::with_capacity(sessions.len());
+    let mut unstartable = Vec::new();
     for mut session in sessions {
         if let Some((source, location, field)) = source(resources, &session) {
             match value(resources, &source.secret_key_ref) {
                 Ok(password) => session.password = Some(password),
                 Err(reason) => {
                     let message = format!("{reason}; sessions are not started without their password");
+                    unstartable.push(Unstartable { session, reason: message.clone(), is_template: false });
                     problems.insert(Problem::error(location, field, message));
                     continue;
                 }
@@ -31,7 +44,8 @@ pub(super) fn with_passwords(
         }
         complete.push(session);
     }
-    (complete, problems)
+    unstartable.sort_by(|left, right| left.session.name.cmp(&right.session.name));
+    (complete, unstartable, problems)
 }
 
 fn source<'a>(

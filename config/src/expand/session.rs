@@ -9,7 +9,7 @@ use super::speaker::{Member, Speaker};
 use super::update_rules::SessionRules;
 use crate::model::{
     Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
-    MaximumPrefixes, NextHopMode, Role, Seconds, SecretValue,
+    MaximumPrefixes, NextHopMode, PeerTiming, Role, Seconds, SecretValue,
 };
 
 /// Why a session exists.
@@ -60,6 +60,8 @@ pub struct Session {
     pub keepalive_secs: Option<u16>,
     /// Between attempts to connect, at least 1.
     pub connect_retry_secs: u16,
+    /// The other timers.
+    pub timing: PeerTiming,
     /// Graceful restart time, at most 4095.
     pub max_restart_time_secs: u16,
     /// The most hops a packet may have taken (RFC 5082); `None`: not looked at.
@@ -151,6 +153,7 @@ impl Session {
             hold_time_secs: HOLD_TIME_DEFAULT.0,
             keepalive_secs: None,
             connect_retry_secs: CONNECT_RETRY_TIME_DEFAULT.0,
+            timing: PeerTiming::default(),
             max_restart_time_secs: restart_time.unwrap_or(MAX_RESTART_TIME_DEFAULT).0,
             ttl_security_hops: None,
             password: None,
@@ -206,6 +209,7 @@ impl Session {
             hold_time_secs: spec.hold_time.unwrap_or(HOLD_TIME_DEFAULT).0,
             keepalive_secs: spec.keepalive_time.map(|time| time.0),
             connect_retry_secs: spec.connect_retry_time.unwrap_or(CONNECT_RETRY_TIME_DEFAULT).0,
+            timing: spec.timing,
             ttl_security_hops: spec.ttl_security,
             allow_local_as: spec.num_allowed_local_as_numbers,
             filters: spec.filters.clone(),
@@ -267,6 +271,19 @@ impl Session {
         }
         if self.connect_retry_secs != CONNECT_RETRY_TIME_DEFAULT.0 {
             write!(f, " retry {}", self.connect_retry_secs)?;
+        }
+        let PeerTiming { idle_hold_time, maximum_idle_hold_time, send_hold_time, minimum_advertisement_time } =
+            self.timing;
+        let times = [
+            ("idle-hold", idle_hold_time),
+            ("idle-hold-max", maximum_idle_hold_time),
+            ("send-hold", send_hold_time),
+            ("advertise-every", minimum_advertisement_time),
+        ];
+        for (word, time) in times {
+            if let Some(time) = time {
+                write!(f, " {word} {}", time.0)?;
+            }
         }
         if self.max_restart_time_secs != MAX_RESTART_TIME_DEFAULT.0 {
             write!(f, " restart {}", self.max_restart_time_secs)?;

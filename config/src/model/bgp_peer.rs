@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Role, Seconds, Selector, Shutdown,
-    UpdateRules, limits, metadata, secret, unique, update_rules,
+    Asn, DynamicPeers, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, PeerTiming, Role, Seconds,
+    Selector, Shutdown, UpdateRules, dynamic_peers, limits, metadata, secret, timing, unique, update_rules,
 };
 use crate::document::{Entry, Field, Fields};
 
@@ -70,6 +70,9 @@ pub struct BgpPeerSpec {
     /// Time between attempts to connect; default 5 s. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_retry_time: Option<Seconds>,
+    /// The other timers. Additions of ours.
+    #[serde(flatten)]
+    pub timing: PeerTiming,
     /// Only accept connections, never make one. An addition of ours.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub passive: bool,
@@ -113,6 +116,9 @@ pub enum Remote {
     /// Every node whose labels match, at each of its addresses.
     #[serde(rename = "peerSelector")]
     Selected(Selector),
+    /// Whoever connects from one of some prefixes. An addition of ours.
+    #[serde(untagged)]
+    Prefixes(DynamicPeers),
 }
 
 /// What next hop we send.
@@ -194,6 +200,13 @@ const SPEC: &[Field] = &[
         .with(secret::PASSWORD),
     Field::additive("holdTime", "30s", "0s, or 3s to 65535s; default 90s"),
     Field::additive("connectRetryTime", "2s", "time between attempts to connect, from 1s; default 5s"),
+    timing::IDLE_HOLD,
+    timing::MAXIMUM_IDLE_HOLD,
+    timing::SEND_HOLD,
+    timing::MINIMUM_ADVERTISEMENT,
+    dynamic_peers::PEER_PREFIX,
+    dynamic_peers::AS_NUMBERS,
+    dynamic_peers::MAXIMUM,
     Field::additive("passive", "true", "only accept connections; default false"),
     Field::additive("families", "[ipv4-unicast, ipv6-unicast]", "default: the family of the peer's address"),
     Field::additive(
@@ -250,6 +263,7 @@ impl BgpPeerSpec {
         let remote = remote(spec);
         let as_number = as_number(spec);
         let times = Times::read(spec);
+        let timing = PeerTiming::read(spec);
         let modes =
             [("Auto", NextHopMode::Auto), ("Self", NextHopMode::SelfAddress), ("Keep", NextHopMode::Keep)];
         let sources = [("UseNodeIP", SourceAddress::UseNodeIp), ("None", SourceAddress::None)];
@@ -295,6 +309,7 @@ impl BgpPeerSpec {
             password,
             hold_time: times.hold,
             connect_retry_time: times.connect_retry,
+            timing,
             passive,
             families,
             role,
@@ -331,6 +346,14 @@ fn nodes(spec: &Fields<'_>) -> Option<Option<PeeringNodes>> {
 }
 
 fn remote(spec: &Fields<'_>) -> Option<Remote> {
+    let dynamic = DynamicPeers::read(spec);
+    if let Some(prefix) = given(spec, "peerPrefix") {
+        if given(spec, "peerIP").or(given(spec, "peerSelector")).is_some() {
+            prefix.report("peerIP, peerSelector and peerPrefix exclude each other: keep one");
+            return None;
+        }
+        return dynamic.map(Remote::Prefixes);
+    }
     match (given(spec, "peerIP"), given(spec, "peerSelector")) {
         (Some(_), Some(selector)) => {
             selector.report("peerIP and peerSelector exclude each other: keep one");
@@ -339,7 +362,7 @@ fn remote(spec: &Fields<'_>) -> Option<Remote> {
         (Some(address), None) => address.parse().map(Remote::Address),
         (None, Some(selector)) => super::selector_of(&selector).map(Remote::Selected),
         (None, None) => {
-            spec.report("peerIP", "is missing, and peerSelector too: say with whom to peer");
+            spec.report("peerIP", "is missing, and peerSelector and peerPrefix too: say with whom to peer");
             None
         }
     }

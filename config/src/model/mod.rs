@@ -16,6 +16,7 @@ mod bgp_set;
 mod block_affinity;
 mod community;
 mod community_pattern;
+mod dynamic_peers;
 mod ip_pool;
 mod limits;
 mod metadata;
@@ -24,6 +25,7 @@ mod node;
 mod seconds;
 mod secret;
 pub mod selector;
+mod timing;
 mod update_rules;
 
 use serde::{Serialize, Serializer};
@@ -56,6 +58,7 @@ pub use community_pattern::{
     CommunityPattern, CommunityPatternError, PatternForm, RouteCommunity, RouteCommunityError,
     RouteCommunityValue,
 };
+pub use dynamic_peers::{AsRange, AsRangeError, DynamicPeers, MAXIMUM_DYNAMIC_PEERS_DEFAULT};
 pub(crate) use ip_pool::overlap;
 pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
 pub use limits::{LimitAction, MaximumPrefixes, PREFIX_RESTART_TIME_DEFAULT, Role, Shutdown};
@@ -66,6 +69,7 @@ pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, 
 pub use seconds::{Seconds, SecondsError};
 pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
+pub use timing::{IDLE_HOLD_TIME_DEFAULT, MAXIMUM_IDLE_HOLD_TIME_DEFAULT, PeerTiming};
 pub use update_rules::{RemovePrivateAs, UpdateRules};
 
 use crate::document::{Entry, Field, Fields};

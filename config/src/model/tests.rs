@@ -111,6 +111,13 @@ fn with(kind: Kind, path: &[&'static Field], value: Json) -> Json {
     if last.name == "peerSelector" {
         map.clear();
     }
+    if ["peerPrefix", "asNumbers", "maximumDynamicPeers"].contains(&last.name) {
+        map.clear();
+        map.insert("peerPrefix".into(), json!(["10.1.0.0/24"]));
+        if last.name != "asNumbers" {
+            map.insert("asNumber".into(), json!(65001));
+        }
+    }
     if last.name == "namespaceSelector" {
         map.insert("allowedUses".into(), json!(["Workload"]));
     }
@@ -337,7 +344,7 @@ fn semantic_errors_have_the_place_of_the_value() {
             "  ignoredInterfaces: [eth0, 'a b']",
             "f:5:29: spec.ignoredInterfaces[1]: 'a b' is not an interface",
         ),
-        (BgpPeer, "  asNumber: 1", "f:5:3: spec.peerIP: is missing, and peerSelector too"),
+        (BgpPeer, "  asNumber: 1", "f:5:3: spec.peerIP: is missing, and peerSelector and peerPrefix too"),
         (
             BgpPeer,
             "  peerIP: 10.0.0.1\n  peerSelector: all()",
@@ -395,6 +402,52 @@ fn semantic_errors_have_the_place_of_the_value() {
             "  peerIP: 10.0.0.1\n  maximumPrefixes: {received: 1, action: Warn, restartTime: 1m}",
             "spec.maximumPrefixes.restartTime: has no meaning without action Restart",
         ),
+        (
+            BgpPeer,
+            "  peerPrefix: 10.1.0.1/24\n  asNumber: 1",
+            "has bits set behind its length: write 10.1.0.0/24",
+        ),
+        (BgpPeer, "  peerPrefix: []\n  asNumber: 1", "spec.peerIP: is missing"),
+        (BgpPeer, "  peerPrefix: 10.1.0.0/24", "spec.asNumber: is missing, and asNumbers too"),
+        (BgpPeer, "  peerPrefix: 10.1.0.0/24\n  asNumbers: []", "spec.asNumbers: holds at least one"),
+        (
+            BgpPeer,
+            "  peerPrefix: 10.1.0.0/24\n  asNumbers: [1]\n  asNumber: 1",
+            "spec.asNumbers: and asNumber exclude",
+        ),
+        (
+            BgpPeer,
+            "  peerPrefix: 10.1.0.0/24\n  asNumbers: [9-1]",
+            "spec.asNumbers[0]: '9-1' is not an AS number and not",
+        ),
+        (
+            BgpPeer,
+            "  peerPrefix: 10.1.0.0/24\n  peerIP: 10.1.0.1\n  asNumber: 1",
+            "peerIP, peerSelector and peerPrefix exclude",
+        ),
+        (
+            BgpPeer,
+            "  peerPrefix: 10.1.0.0/24\n  asNumber: 1\n  connectRetryTime: 2s",
+            "spec.connectRetryTime: has no meaning with",
+        ),
+        (BgpPeer, "  peerPrefix: 10.1.0.0/24\n  asNumber: 1\n  maximumDynamicPeers: 0", "from 1 to 65535"),
+        (
+            BgpPeer,
+            "  peerIP: 10.0.0.1\n  asNumber: 1\n  asNumbers: [2]",
+            "spec.asNumbers: has no meaning without peerPrefix",
+        ),
+        (
+            BgpPeer,
+            "  peerIP: 10.0.0.1\n  maximumDynamicPeers: 2",
+            "spec.maximumDynamicPeers: has no meaning without",
+        ),
+        (BgpPeer, "  peerIP: 10.0.0.1\n  idleHoldTime: 0s", "spec.idleHoldTime: 0s would try again at once"),
+        (
+            BgpPeer,
+            "  peerIP: 10.0.0.1\n  idleHoldTime: 2m",
+            "spec.idleHoldTime: the longest pause, 1m0s, is shorter",
+        ),
+        (BgpPeer, "  peerIP: 10.0.0.1\n  sendHoldTime: 0s", "spec.sendHoldTime: 0s would end every session"),
         (BgpPeer, "  peerIP: 10.0.0.1\n  role: provider", "spec.role: expected Provider, Customer, Peer"),
         (BgpPeer, "  peerIP: 10.0.0.1\n  roleStrict: true", "spec.roleStrict: has no meaning without role"),
         (BgpPeer, "  peerIP: 10.0.0.1\n  shutdown: why", "spec.shutdown: expected true, false or {message"),

@@ -37,6 +37,8 @@ impl NeighborTask {
                     self.feed.push_event(RibEvent::Refresh { peer: self.id, family: refresh.family });
                 }
                 PeerEffect::Down(reason) => self.session_down(&reason),
+                // The speaker sees the task end, and forgets the neighbor.
+                PeerEffect::Expired => self.stopping = true,
             }
         }
     }
@@ -92,6 +94,7 @@ impl NeighborTask {
             prefix_limit: config.prefix_limit,
             reflector_client: config.reflector_client,
             transmit_window: TRANSMIT_WINDOW,
+            advertisement_interval_secs: config.timing.advertisement_interval_secs,
             import: Arc::clone(&config.import),
             export: Arc::clone(&config.export),
         }

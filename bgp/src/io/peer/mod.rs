@@ -57,6 +57,9 @@ pub(super) enum Command {
     Stop(StopReason),
     /// Describe yourself.
     Snapshot(oneshot::Sender<PeerSnapshot>),
+    /// Fail in the way of a defect.
+    #[cfg(test)]
+    Panic,
 }
 
 /// See the module's head.
@@ -156,6 +159,8 @@ impl NeighborTask {
                 Some(Command::Stop(reason)) => self.stop(reason, now),
                 // Whoever asked may have gone.
                 Some(Command::Snapshot(reply)) => drop(reply.send(self.snapshot(now))),
+                #[cfg(test)]
+                Some(Command::Panic) => panic!("told to"),
                 // The speaker is gone without a word, and so is the process soon: leave as for a restart.
                 None => self.stop(StopReason::Restart, now),
             }
@@ -169,6 +174,9 @@ impl NeighborTask {
     }
 
     fn reconfigure(&mut self, config: NeighborConfig, reset: bool, now: Instant) {
+        // Of several AS numbers the one that it has may no longer be among those that it may have.
+        let asn = self.session.as_ref().map(|session| session.negotiated.remote_as);
+        let reset = reset || asn.is_some_and(|asn| !config.accepts_as(asn));
         if reset {
             let reason =
                 config.shutdown.clone().map_or(StopReason::ConfigurationChange, StopReason::Shutdown);
@@ -181,6 +189,10 @@ impl NeighborTask {
         if self.session.is_some() && add_path_maximum != self.peer.config().add_paths.send_maximum {
             let maximum = add_path_maximum;
             self.feed.push_event(RibEvent::AddPathMaximum { peer: self.id, maximum });
+        }
+        let secs = config.timing.advertisement_interval_secs;
+        if self.session.is_some() && secs != self.peer.config().timing.advertisement_interval_secs {
+            self.feed.push_event(RibEvent::AdvertisementInterval { peer: self.id, secs });
         }
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));

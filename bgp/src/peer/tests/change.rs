@@ -17,7 +17,7 @@ fn a_policy() -> Policy {
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 34] = [
+    let table: [Row; 36] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -30,6 +30,8 @@ fn what_each_field_costs() {
         ("hold_time_secs", |c| c.hold_time_secs = 9, Reset),
         ("keepalive_secs", |c| c.keepalive_secs = Some(3), Live),
         ("connect_retry_secs", |c| c.connect_retry_secs = 1, Live),
+        ("timing", |c| c.timing.idle_hold_secs = 9, Live),
+        ("dynamic", |c| c.dynamic = Some(Dynamic::default()), Live),
         ("passive", |c| c.passive = true, Live),
         ("families", |c| c.families.push(AfiSafi::IPV6_UNICAST), Reset),
         ("add_paths", |c| c.add_paths.receive = true, Reset),
@@ -60,4 +62,22 @@ fn what_each_field_costs() {
         assert_eq!(ConfigChange::between(&old, &new), expected, "{field}");
         assert_eq!(ConfigChange::between(&new, &old), expected, "{field}, backwards");
     }
+}
+
+/// Which of several AS numbers stands first has no meaning; whether the session is internal has.
+#[test]
+fn another_range_of_as_numbers_is_no_reset_by_itself() {
+    let with = |ranges: &[(u32, u32)]| {
+        let as_ranges = ranges.iter().map(|&(first, last)| AsRange { first: Asn(first), last: Asn(last) });
+        let as_ranges: Vec<_> = as_ranges.collect();
+        let remote_as = as_ranges[0].first;
+        NeighborConfig {
+            remote_as,
+            dynamic: Some(Dynamic { template: "rack".to_owned(), as_ranges }),
+            ..config(1, 2)
+        }
+    };
+    let old = with(&[(65010, 65020)]);
+    assert_eq!(ConfigChange::between(&old, &with(&[(65001, 65001), (65010, 65020)])), ConfigChange::Live);
+    assert_eq!(ConfigChange::between(&old, &with(&[(65000, 65000)])), ConfigChange::Reset, "internal");
 }

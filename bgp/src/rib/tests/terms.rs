@@ -42,6 +42,7 @@ pub(super) fn peer() -> RibPeer {
         prefix_limit: None,
         reflector_client: None,
         transmit_window: 1000,
+        advertisement_interval_secs: 0,
         import: Arc::default(),
         export: Arc::default(),
     }
@@ -76,6 +77,7 @@ fn knobs() -> (Knobs, Knobs) {
         prefix_limit: _,
         reflector_client: _,
         transmit_window: _,
+        advertisement_interval_secs: _,
         import: _,
         export: _,
     } = peer();
@@ -202,6 +204,7 @@ fn knobs() -> (Knobs, Knobs) {
         ("import", change(|peer| peer.import = Arc::new(reject_all("a")))),
         ("an export policy of its own that says nothing", change(|peer| peer.export = Arc::default())),
         ("transmit_window", change(|peer| peer.transmit_window = 1)),
+        ("advertisement_interval_secs", change(|peer| peer.advertisement_interval_secs = 1)),
     ];
     (separate, share)
 }
