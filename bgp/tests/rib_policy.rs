@@ -6,7 +6,7 @@ mod rib_support;
 
 use std::sync::Arc;
 
-use bgp::rib::snapshot::PathUsage;
+use bgp::rib::snapshot::{PathUsage, PolicyDirection, TrialPage, TrialPlace};
 use bgp::rib::{
     AsPathRegex, CommunityValue, Condition, ExportAction, ExportPolicy, ExportRule, Facts, Ineligible,
     Matches, MedChange, NextHopChange, NextHopStatus, Operation, Policy, PolicyRoute, PolicyRule,
@@ -15,6 +15,7 @@ use bgp::rib::{
 };
 use bgp::wire::{Community, NextHop, Origin, PathAttributes};
 use bgp::{Asn, PeerId, PeerKind};
+use ipnet::IpNet;
 use proptest::prelude::*;
 use rib_support::naive_policy::{Made, Outcome, outcome, policies};
 use rib_support::*;
@@ -462,4 +463,61 @@ fn policies_of_other_value_do_not_share_a_group() {
         }
     }
     assert_eq!(world.rib.summary().groups.len(), conditions.len() * verdicts.len());
+}
+
+fn tried(world: &World, peer: PeerId, direction: PolicyDirection, rules: Option<&[PolicyRule]>) -> TrialPage {
+    let policy = rules.map(policy);
+    let mut all = TrialPage::default();
+    let mut next = Some(TrialPlace::default());
+    while let Some(from) = next {
+        // One prefix at a time.
+        let page = world.rib.try_policy(peer, direction, policy.as_ref(), from, 1);
+        next = page.next;
+        all.add(page);
+    }
+    all.different.sort_by_key(|route| route.prefix);
+    all
+}
+
+/// What is tried is what is then the case, and before that nothing is.
+#[test]
+fn a_trial_says_what_a_change_then_does() {
+    let (mut world, from, to) = world();
+    world.update(from, reach(&via("10.0.0.1", &[65001, LOCAL_AS.0]), &["10.9.0.0/16"]));
+    world.originate(&[("10.64.0.0/26", 100)]);
+    let rules = [reject(A), accept(B, &[add(7)]), rule("10.3.0.0/16", PolicyVerdict::Next(vec![]))];
+
+    let import = tried(&world, from, PolicyDirection::Import, Some(&rules));
+    assert_eq!(import.routes, 3, "a loop is none of policy's business");
+    let [a, b] = import.different.as_slice() else { panic!("{:?}", import.different) };
+    assert_eq!((a.prefix, a.then.attributes.is_none()), (net(A), true));
+    assert_eq!(
+        (b.prefix, b.then.rule.as_deref(), b.now.rule.as_deref()),
+        (net(B), Some("test rule 1"), None)
+    );
+    assert_eq!(b.then.attributes.as_ref().unwrap().communities, ["65001:7"]);
+    assert_eq!(import.rules[&(false, Some("test rule 1".to_owned()))], 2);
+    assert_eq!(import.rules[&(false, None)], 1);
+
+    let export = tried(&world, to, PolicyDirection::Export, Some(&rules));
+    assert_eq!((export.routes, export.different.len()), (4, 2));
+    // To the one it came from nothing of it goes.
+    assert_eq!(tried(&world, from, PolicyDirection::Export, Some(&rules)).routes, 1);
+    assert!(world.held(to, A).is_some(), "nothing was changed");
+    assert_eq!(world.rib.poll_effect(), None);
+
+    let before = world.told(to).routes.clone();
+    change(&mut world, to, &[], &rules);
+    let after = world.told(to).routes.clone();
+    let changed = |prefix: &&IpNet| before.get(prefix) != after.get(prefix);
+    let changed: Vec<IpNet> = before.keys().filter(changed).copied().collect();
+    assert_eq!(changed, export.different.iter().map(|route| route.prefix).collect::<Vec<_>>());
+    let sent = &export.different[1].then.attributes.as_ref().unwrap();
+    let held = world.held(to, B).unwrap();
+    assert_eq!((&sent.as_path, sent.med), (&held.as_path.to_string(), held.med));
+    assert_eq!(tried(&world, to, PolicyDirection::Export, Some(&rules)).different, []);
+    assert_eq!(tried(&world, to, PolicyDirection::Export, None).rules[&(false, None)], 2, "what is in force");
+    assert_eq!(tried(&world, to, PolicyDirection::Export, Some(&[])).different.len(), 2);
+    world.down(to, None);
+    assert_eq!(tried(&world, to, PolicyDirection::Export, Some(&[])), TrialPage::default());
 }
