@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bgp::rib::{
     AsPathRegex, CommunityValue, Condition, Facts, Matches, Operation, Policy, PolicyRoute, PolicyRule,
-    PolicyVerdict, PrefixMatch, PrefixSet, PrefixSetEntry, SourceMatch,
+    PolicyVerdict, PrefixMatch, PrefixSetEntry, SourceMatch,
 };
 use bgp::wire::{AsPath, Community, PathAttributes};
 use bgp::{Asn, PeerKind};
