@@ -6,6 +6,7 @@ pub mod policy_test;
 pub mod policy_trial;
 pub mod snapshot;
 pub mod translate;
+mod update_rules;
 pub mod wiring;
 
 use std::net::Ipv4Addr;

@@ -18,6 +18,7 @@ use super::path::{Refusal, Slot};
 use super::policy::{Changed, Facts, NextHopChange, Policy, PolicyRoute, SourceMatch};
 use super::role;
 use super::session::PeerEntry;
+use super::update_rules::{UpdateRules, make_last_resort};
 use crate::PeerKind;
 use crate::wire::{NextHop, PathAttributes};
 
@@ -35,7 +36,9 @@ pub(super) struct Import {
     received: AttributesId,
     attributes: Option<Arc<PathAttributes>>,
     kind: PeerKind,
+    /// Set if it has a say.
     policy: Option<Arc<Policy>>,
+    rules: UpdateRules,
     /// As far as that is the same for every prefix.
     refusal: Refusal,
     facts: Facts,
@@ -56,6 +59,7 @@ impl Import {
             attributes: None,
             kind: PeerKind::Ibgp,
             policy: None,
+            rules: UpdateRules::default(),
             refusal: Refusal::None,
             facts: Facts::default(),
             changed: SmallVec::new(),
@@ -63,7 +67,11 @@ impl Import {
         if let (Some(peer), Some(attributes)) = (shared.peers.get(source), attributes) {
             import.refusal = refusal(attributes, peer, &shared.identity);
             import.kind = peer.terms.negotiated.kind;
-            if import.refusal == Refusal::None && !peer.terms.import.is_empty() {
+            import.rules = peer.terms.rules;
+            let is_looked_at = !peer.terms.import.is_empty()
+                || import.rules.needs_policy(import.kind)
+                || import.rules.is_last_resort(attributes, import.kind);
+            if import.refusal == Refusal::None && is_looked_at {
                 import.policy = Some(Arc::clone(&peer.terms.import));
                 import.attributes = Some(Arc::clone(attributes));
             }
@@ -75,13 +83,16 @@ impl Import {
         let unchanged =
             Imported { attributes: self.received, as_received: AttributesId::NONE, refusal: self.refusal };
         let (Some(policy), Some(attributes)) = (&self.policy, &self.attributes) else { return unchanged };
+        if self.rules.needs_policy(self.kind) && policy.rules(&prefix).is_empty() {
+            return Imported { refusal: Refusal::NoImportPolicy, ..unchanged };
+        }
         let (source, facts) = (SourceMatch::Learned, &self.facts);
         let decision =
             policy.decide(&PolicyRoute { prefix, source, peer_kind: self.kind, attributes, facts });
         if decision.is_rejected() {
             return Imported { refusal: Refusal::Policy, ..unchanged };
         }
-        if decision.changes.is_empty() {
+        if decision.changes.is_empty() && !self.rules.is_last_resort(attributes, self.kind) {
             return unchanged;
         }
         let change = (prefix.addr().is_ipv6(), decision.changes);
@@ -91,7 +102,11 @@ impl Import {
             None => {
                 let changed = policy.rules(&prefix).change(&change.1, attributes);
                 let peer = shared.peers.get(self.source);
-                let changed = peer.map_or(changed.attributes.clone(), |peer| settled(changed, &peer.terms));
+                let mut changed =
+                    peer.map_or(changed.attributes.clone(), |peer| settled(changed, &peer.terms));
+                if self.rules.is_last_resort(&changed, self.kind) {
+                    make_last_resort(&mut changed);
+                }
                 let is_own = peer.is_some_and(|peer| is_own_next_hop(&changed, &peer.terms));
                 let refusal = if is_own { Refusal::OwnNextHop } else { self.refusal };
                 let id = shared.attributes.intern(changed);
@@ -148,13 +163,19 @@ pub(super) fn tried(
     attributes: &PathAttributes,
 ) -> (Option<String>, Option<PathAttributes>) {
     let (source, peer_kind, facts) = (SourceMatch::Learned, peer.negotiated.kind, &Facts::default());
+    if peer.rules.needs_policy(peer_kind) && policy.rules(&prefix).is_empty() {
+        return (None, None);
+    }
     let decision = policy.decide(&PolicyRoute { prefix, source, peer_kind, attributes, facts });
     let rule = decision.end.map(|(_, rule)| rule.name.clone());
     if decision.is_rejected() {
         return (rule, None);
     }
-    let changed = policy.rules(&prefix).change(&decision.changes, attributes);
-    (rule, Some(settled(changed, peer)))
+    let mut changed = settled(policy.rules(&prefix).change(&decision.changes, attributes), peer);
+    if peer.rules.is_last_resort(&changed, peer_kind) {
+        make_last_resort(&mut changed);
+    }
+    (rule, Some(changed).filter(|changed| !is_own_next_hop(changed, peer)))
 }
 
 /// What policy made of the attributes, with the peer's address for next hop if that is what it wants. Not where
@@ -192,6 +213,10 @@ pub(super) fn import(mut attributes: PathAttributes, peer: &RibPeer) -> PathAttr
 /// Why a path of this peer with these attributes does not take part.
 fn refusal(attributes: &PathAttributes, peer: &PeerEntry, identity: &Identity) -> Refusal {
     let terms = &peer.terms;
+    let by_rules = terms.rules.refusal(attributes, &terms.negotiated);
+    if by_rules != Refusal::None {
+        return by_rules;
+    }
     let own_as = attributes.as_path.count(terms.negotiated.local_as);
     // RFC 4271 §9.1.2, relaxed by allowas-in.
     if own_as > usize::from(terms.allow_local_as) {
