@@ -4,24 +4,29 @@
 //! that matches ends it, unless it says Next. So the filters of a session are one list of rules per direction and
 //! family.
 
+mod communities;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bgp::rib::{
-    AsPathRegex, Changed, CommunityPattern, CommunityValue, Condition, Matches, MedChange, NextHopChange,
-    Operation, Policy, PolicyRule, PolicyVerdict, PrefixCommunities, PrefixMatch, PrefixSet, PrefixSetEntry,
+    AsPathRegex, CommunityPattern, CommunityValue, Condition, Matches, MedChange, NextHopChange, Operation,
+    Policy, PolicyRule, PolicyVerdict, PrefixCommunities, PrefixMatch, PrefixSet, PrefixSetEntry,
     SourceMatch,
 };
-use bgp::wire::{Community, ExtendedCommunity, LargeCommunity, NextHop, Origin, PathAttributes};
+use bgp::wire::{NextHop, Origin};
 use bgp::{Asn, PeerKind};
 use config::Problem;
 use config::catalog::Resources;
 use config::model::{
     self, BgpFilter, BgpFilterRule, BgpSet, CommunityMatch, FilterAction, FilterCommunities, FilterOperation,
-    FilterPrefix, FilterSource, MatchOperator, MedValue, NextHopTarget, PatternForm, PeerType,
-    PrefixAdvertisement, RouteCommunity, RouteCommunityValue, RouteConditions, RouteOrigin, SetPrefix,
+    FilterPrefix, FilterSource, MatchOperator, MedValue, NextHopTarget, PeerType, PrefixAdvertisement,
+    RouteCommunity, RouteConditions, RouteOrigin, SetPrefix,
 };
+
+pub(super) use communities::add_communities;
+use communities::{exactly, patterns, plain_community, route_community, value_of};
 
 /// Calico's priorities are kernel metrics, of which the lowest wins; LOCAL_PREF is this less the priority.
 pub(super) const PRIORITY_BASE: u32 = i32::MAX.unsigned_abs();
@@ -328,56 +333,6 @@ fn single(communities: &FilterCommunities) -> Option<CommunityValue> {
     }
 }
 
-/// The only community that a pattern describes.
-fn value_of(pattern: &CommunityPattern) -> Option<CommunityValue> {
-    match pattern {
-        CommunityPattern::Standard(high, low) if high.start() == high.end() && low.start() == low.end() => {
-            Some(CommunityValue::Standard(Community::new(*high.start(), *low.start())))
-        }
-        CommunityPattern::Large(global, one, two)
-            if global.start() == global.end() && one.start() == one.end() && two.start() == two.end() =>
-        {
-            let (global, local1, local2) = (*global.start(), *one.start(), *two.start());
-            Some(CommunityValue::Large(LargeCommunity { global, local1, local2 }))
-        }
-        CommunityPattern::Extended { mask: u64::MAX, value } => {
-            Some(CommunityValue::Extended(ExtendedCommunity(value.to_be_bytes())))
-        }
-        CommunityPattern::Standard(..) | CommunityPattern::Large(..) | CommunityPattern::Extended { .. } => {
-            None
-        }
-    }
-}
-
-fn exactly(value: CommunityValue) -> CommunityPattern {
-    match value {
-        CommunityValue::Standard(Community(octets)) => {
-            let [a, b, c, d] = octets.to_be_bytes();
-            let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-            CommunityPattern::Standard(high..=high, low..=low)
-        }
-        CommunityValue::Extended(community) => {
-            CommunityPattern::Extended { mask: u64::MAX, value: u64::from_be_bytes(community.0) }
-        }
-        CommunityValue::Large(LargeCommunity { global, local1, local2 }) => {
-            CommunityPattern::Large(global..=global, local1..=local1, local2..=local2)
-        }
-    }
-}
-
-fn patterns(pattern: &model::CommunityPattern) -> Vec<CommunityPattern> {
-    match &pattern.form {
-        PatternForm::Standard([high, low]) => vec![CommunityPattern::Standard(high.clone(), low.clone())],
-        PatternForm::Large([global, one, two]) => {
-            vec![CommunityPattern::Large(global.clone(), one.clone(), two.clone())]
-        }
-        PatternForm::Extended(forms) => {
-            let form = |(mask, value): &(u64, u64)| CommunityPattern::Extended { mask: *mask, value: *value };
-            forms.iter().map(form).collect()
-        }
-    }
-}
-
 fn route_origin(origin: RouteOrigin) -> Origin {
     match origin {
         RouteOrigin::Igp => Origin::Igp,
@@ -402,36 +357,6 @@ fn prefix_match(prefix: &FilterPrefix) -> PrefixMatch {
 /// The LOCAL_PREF that means a priority.
 pub(super) fn local_pref(priority: u32) -> u32 {
     PRIORITY_BASE.saturating_sub(priority)
-}
-
-fn route_community(community: &RouteCommunity) -> CommunityValue {
-    match community.value {
-        RouteCommunityValue::Plain(value) => plain_community(value),
-        RouteCommunityValue::Extended(octets) => {
-            CommunityValue::Extended(ExtendedCommunity(octets.to_be_bytes()))
-        }
-    }
-}
-
-/// Communities of a route, each in its place.
-pub(super) fn add_communities<'a>(
-    communities: impl Iterator<Item = &'a RouteCommunity>,
-    attributes: &mut PathAttributes,
-) {
-    let mut changed = Changed::from(std::mem::take(attributes));
-    for community in communities {
-        Operation::AddCommunity(route_community(community)).apply(&mut changed);
-    }
-    *attributes = changed.attributes;
-}
-
-fn plain_community(value: model::CommunityValue) -> CommunityValue {
-    match value {
-        model::CommunityValue::Standard(asn, value) => CommunityValue::Standard(Community::new(asn, value)),
-        model::CommunityValue::Large(global, local1, local2) => {
-            CommunityValue::Large(LargeCommunity { global, local1, local2 })
-        }
-    }
 }
 
 /// BGPConfiguration's prefixAdvertisements.

@@ -163,13 +163,19 @@ pub(super) fn tried(
     attributes: &PathAttributes,
 ) -> (Option<String>, Option<PathAttributes>) {
     let (source, peer_kind, facts) = (SourceMatch::Learned, peer.negotiated.kind, &Facts::default());
+    if peer.rules.needs_policy(peer_kind) && policy.rules(&prefix).is_empty() {
+        return (None, None);
+    }
     let decision = policy.decide(&PolicyRoute { prefix, source, peer_kind, attributes, facts });
     let rule = decision.end.map(|(_, rule)| rule.name.clone());
     if decision.is_rejected() {
         return (rule, None);
     }
-    let changed = policy.rules(&prefix).change(&decision.changes, attributes);
-    (rule, Some(settled(changed, peer)))
+    let mut changed = settled(policy.rules(&prefix).change(&decision.changes, attributes), peer);
+    if peer.rules.is_last_resort(&changed, peer_kind) {
+        make_last_resort(&mut changed);
+    }
+    (rule, Some(changed).filter(|changed| !is_own_next_hop(changed, peer)))
 }
 
 /// What policy made of the attributes, with the peer's address for next hop if that is what it wants. Not where

@@ -1,3 +1,4 @@
+use bgp::wire::{Community, LargeCommunity};
 use config::catalog::Catalog;
 use config::manifest::parse_manifest;
 

@@ -21,7 +21,7 @@ use crate::wire::{AsPath, Origin};
 pub enum Condition {
     /// LOCAL_PREF; a route without one counts as 100, as in the decision.
     LocalPref(RangeInclusive<u32>),
-    /// MULTI_EXIT_DISC; a route without one counts as 0, as in the decision.
+    /// MULTI_EXIT_DISC; a route without one counts as 0, whatever the decision's rules make of it.
     Med(RangeInclusive<u32>),
     /// The length of the AS_PATH as the decision counts it: a set is one AS (RFC 4271 §9.1.2.2 a).
     AsPathLength(RangeInclusive<u32>),

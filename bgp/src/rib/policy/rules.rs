@@ -14,7 +14,7 @@ use super::{Changed, CommunityValue, PolicyRule, PrefixMatch};
 use crate::wire::PathAttributes;
 
 /// Fewer rules than this are tried one after the other.
-const INDEXED_MIN: usize = 16;
+const INDEXED_MIN: usize = 4;
 
 /// Ordered rules; equal if the rules are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

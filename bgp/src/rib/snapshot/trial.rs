@@ -1,7 +1,8 @@
 //! Policies held against the routes that are there, changing nothing: what another policy would do, and which rules
 //! decide how much. Worked out when asked for, a part of the tables at a time; routing counts nothing.
 //!
-//! The decision is not made anew: what another import policy lets in is not exported here.
+//! The decision is not made anew: what another import policy lets in is not exported here. Of several paths that a
+//! peer takes of one prefix (RFC 7911) the best one is tried.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

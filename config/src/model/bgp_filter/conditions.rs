@@ -197,7 +197,7 @@ pub(in crate::model) fn patterns(fields: &Fields<'_>, name: &str) -> Vec<Communi
 
 /// Names of objects.
 pub(in crate::model) fn names(fields: &Fields<'_>, name: &str) -> Vec<String> {
-    list(fields, name).iter().filter_map(|item| item.text()).map(str::to_owned).collect()
+    list(fields, name).iter().filter_map(Entry::text).map(str::to_owned).collect()
 }
 
 pub(in crate::model) fn list<'a>(fields: &Fields<'a>, name: &str) -> Vec<Entry<'a>> {

@@ -310,7 +310,7 @@ fn report_next_hop(entry: &Entry<'_>, value: NextHopTarget, context: RuleContext
         }
         NextHopTarget::Peer if context.is_import => {}
         NextHopTarget::Peer => {
-            entry.report("Peer is for import: on export use Self, Unchanged or an address")
+            entry.report("Peer is for import: on export use Self, Unchanged or an address");
         }
         NextHopTarget::SelfAddress | NextHopTarget::Unchanged if context.is_import => {
             entry.report("is for export: on import use Peer or an address");
