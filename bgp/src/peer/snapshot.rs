@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, Phase};
 use super::timer::Timer;
-use super::{Negotiated, Peer, PrefixLimit, Role, State};
+use super::{AddPaths, Negotiated, Peer, PrefixLimit, Role, State};
 use crate::wire::{BgpRole, Message};
 use crate::{Asn, PeerId, PeerKind, RouterId};
 
@@ -79,6 +79,8 @@ pub struct PeerSnapshot {
     pub passive: bool,
     /// Our role (RFC 9234).
     pub role: Option<BgpRole>,
+    /// Several paths of one prefix (RFC 7911), as configured.
+    pub add_paths: AddPaths,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
     /// TCP-MD5 (RFC 2385) is on.
@@ -137,6 +139,7 @@ impl Peer {
             router_id: config.router_id,
             passive: config.passive,
             role: config.role,
+            add_paths: config.add_paths,
             prefix_limit: config.prefix_limit,
             password: config.password.is_some(),
             state: self.state(),

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Role, Seconds, Selector, Shutdown, limits,
-    metadata, secret, unique,
+    AddPaths, Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Role, Seconds, Selector, Shutdown,
+    add_paths, limits, metadata, secret, unique,
 };
 use crate::document::{Entry, Field, Fields};
 
@@ -73,6 +73,9 @@ pub struct BgpPeerSpec {
     /// Families to exchange, without repetitions; empty: that of the peer's address. An addition of ours.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub families: Vec<Family>,
+    /// Several paths of one prefix (RFC 7911). An addition of ours.
+    #[serde(skip_serializing_if = "AddPaths::is_default")]
+    pub add_paths: AddPaths,
     /// What the node side is to the peer (RFC 9234). An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -194,6 +197,12 @@ const SPEC: &[Field] = &[
     Field::additive("passive", "true", "only accept connections; default false"),
     Field::additive("families", "[ipv4-unicast, ipv6-unicast]", "default: the family of the peer's address"),
     Field::additive(
+        "addPaths",
+        "{sendMaximum: 4}",
+        "several paths of a prefix (RFC 7911); default both ways, all",
+    )
+    .with(add_paths::FIELDS),
+    Field::additive(
         "role",
         "Customer",
         "the node's (RFC 9234): Provider, Customer, Peer, RsServer or RsClient; on eBGP only",
@@ -287,6 +296,7 @@ impl BgpPeerSpec {
             connect_retry_time: times.connect_retry,
             passive,
             families,
+            add_paths: AddPaths::read(spec),
             role,
             role_strict,
             maximum_prefixes,

@@ -4,6 +4,7 @@
 //! it, and the reading of the one by the other. A value of these types has passed every check that needs no
 //! second object; checks between objects are [`crate::catalog`]'s.
 
+mod add_paths;
 mod address;
 mod asn;
 mod bgp_configuration;
@@ -21,6 +22,7 @@ pub mod selector;
 
 use serde::{Serialize, Serializer};
 
+pub use add_paths::AddPaths;
 pub use address::{PeerAddress, PeerAddressError};
 pub use asn::{Asn, AsnError};
 pub use bgp_configuration::{
