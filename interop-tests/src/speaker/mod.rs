@@ -24,6 +24,8 @@ pub struct Neighbor {
     pub hold_time: u32,
     /// Wait for the other end to dial.
     pub passive: bool,
+    /// Several paths of one prefix both ways (RFC 7911).
+    pub add_paths: bool,
     /// Further lines of BIRD's `protocol bgp`, `password "x"`.
     pub bird_options: Vec<String>,
 }
@@ -33,13 +35,29 @@ impl Neighbor {
     #[must_use]
     pub fn new(name: &str, local: IpAddr, address: IpAddr, remote_as: u32) -> Self {
         let bird_options = Vec::new();
-        Self { name: name.to_owned(), local, address, remote_as, hold_time: 9, passive: false, bird_options }
+        Self {
+            name: name.to_owned(),
+            local,
+            address,
+            remote_as,
+            hold_time: 9,
+            passive: false,
+            add_paths: false,
+            bird_options,
+        }
     }
 
     /// The same with one more line in BIRD's `protocol bgp`.
     #[must_use]
     pub fn bird_option(mut self, line: &str) -> Self {
         self.bird_options.push(line.to_owned());
+        self
+    }
+
+    /// The same with several paths of one prefix both ways.
+    #[must_use]
+    pub fn add_paths(mut self) -> Self {
+        self.add_paths = true;
         self
     }
 
