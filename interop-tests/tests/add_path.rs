@@ -1,6 +1,6 @@
 //! Several paths of one prefix (RFC 7911) between real speakers, and what they are for: two reflectors, of which
 //! one may be lost without any node noticing.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -154,7 +154,23 @@ fn rfc7911_bird_and_gobgp_both_ways() -> Result<()> {
     left.set_neighbors(Vec::new())?;
     expect("left's paths are gone and right's stay", &[RIGHT_AS], &[2, 4])?;
     left.set_neighbors(edge(1))?;
-    expect("it is back", &[LEFT_AS, RIGHT_AS], &[1, 2, 4])
+    expect("it is back", &[LEFT_AS, RIGHT_AS], &[1, 2, 4])?;
+
+    // Fewer while the session is up.
+    let before = far.session("node5v4")?;
+    let peer = Manifest::bgp_peer("farv4", &address(6)[0].to_string(), FAR_AS);
+    for maximum in [1, 3] {
+        manx.apply(&peer.clone().with("addPaths", json!({"sendMaximum": maximum})))?;
+        lab.wait_until("far has as many paths as it may", secs(10), || {
+            let paths = as_paths(&far, "node5v4", 0)?;
+            ensure!(paths.len() == maximum, "{paths:?}");
+            Ok(())
+        })?;
+    }
+    ensure!(far.session("node5v4")? == before, "the session was touched");
+    let shown = manx.command_line(&["peers", "bgppeer/farv4"])?;
+    ensure!(shown.contains("receives ipv4-unicast; sends ipv4-unicast, at most 3"), "{shown}");
+    Ok(())
 }
 
 fn path_ids(document: &str) -> Result<BTreeSet<u64>> {
@@ -278,7 +294,7 @@ fn the_loss_of_a_reflector_changes_no_kernel_route() -> Result<()> {
         .collect::<Result<_>>()?;
 
     // Its port on the switch: nobody is told, the hold timers run out, and what it sent goes at once.
-    let port = format!("port{}", NODES);
+    let port = format!("port{NODES}");
     lab.host("switch")?.run(&["ip", "link", "set", &port, "down"])?;
     lab.wait_until("no node has a path from the lost reflector", secs(30), || {
         for (number, manx) in &nodes {
