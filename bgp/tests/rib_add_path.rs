@@ -11,8 +11,8 @@ use std::sync::Arc;
 use bgp::peer::{PrefixLimit, PrefixLimitAction};
 use bgp::rib::snapshot::PathUsage;
 use bgp::rib::{
-    CommunityValue, LossReason, Matches, NextHopStatus, Operation, Policy, PolicyRule, PolicyVerdict,
-    RibConfig, RibEvent, RibPeer,
+    CommunityValue, DecisionRules, LossReason, Matches, MultipathRules, NextHopStatus, Operation, Policy,
+    PolicyRule, PolicyVerdict, RibConfig, RibEvent, RibPeer,
 };
 use bgp::wire::{Community, EncodeContext, PathAttributes};
 use bgp::{AfiSafi, PeerId, RouterId};
@@ -102,7 +102,10 @@ fn rfc7911_a_peer_that_takes_one_path_gets_the_best() {
 #[test]
 fn rfc7911_paths_of_one_peer_stand_side_by_side() {
     let mut world = World::new();
-    let config = RibConfig { multipath_max: 4, ..config() };
+    let config = RibConfig {
+        decision: DecisionRules { multipath: MultipathRules::up_to(4), ..DecisionRules::default() },
+        ..config()
+    };
     world.event(RibEvent::Configure(config));
     let from = world.up(ebgp(1));
     let paths = [
@@ -119,7 +122,7 @@ fn rfc7911_paths_of_one_peer_stand_side_by_side() {
             (0, PathUsage::Best),
             (3, PathUsage::Multipath { reason: LossReason::PathId }),
             (9, PathUsage::Multipath { reason: LossReason::PathId }),
-            (4, PathUsage::Lost { reason: LossReason::AsPathLength }),
+            (4, PathUsage::Lost { reason: LossReason::AsPathLength, to: ebgp(1).name, not_multipath: None }),
         ]
     );
 }
@@ -269,7 +272,7 @@ fn what_may_not_leave_uses_up_nothing_of_the_maximum() {
         matches: Matches { community: Some(CommunityValue::Standard(community)), ..Matches::default() },
         verdict: PolicyVerdict::Reject,
     };
-    let export = Arc::new(Policy { ipv4: vec![rule], ipv6: Vec::new() });
+    let export = Arc::new(Policy { ipv4: vec![rule].into(), ..Policy::default() });
     let to = world.up(RibPeer { export, ..at_most(2, taking_several(client(9, 1))) });
     for index in 1..=4 {
         let from = world.up(client(index, 1));
@@ -369,7 +372,7 @@ fn import_policy_judges_each_path() {
     let matches = Matches { community: Some(CommunityValue::Standard(marked)), ..Matches::default() };
     let verdict = PolicyVerdict::Accept(vec![Operation::SetLocalPref(50)]);
     let rule = PolicyRule { name: "less".to_owned(), matches, verdict };
-    let import = Arc::new(Policy { ipv4: vec![rule], ipv6: Vec::new() });
+    let import = Arc::new(Policy { ipv4: vec![rule].into(), ..Policy::default() });
     let from = world.up(RibPeer { import, ..ebgp(1) });
     let to = world.up(taking_several(client(4, 1)));
     let with = PathAttributes { communities: vec![marked], ..via("10.9.9.1", &[65001]) };

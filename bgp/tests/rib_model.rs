@@ -13,14 +13,16 @@ use std::time::{Duration, Instant};
 
 use bgp::peer::{NextHopMode, PeerRestart};
 use bgp::rib::{
-    CommunityValue, ExportAction, ExportPolicy, ExportRule, NextHopStatus, OriginatedRoute, PathSource,
-    Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer, STALE_PATHS_MAX_SECS, SourceMatch,
+    CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopChange,
+    NextHopStatus, OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
+    STALE_PATHS_MAX_SECS, SourceMatch, UpdateRules,
 };
 use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
 use bgp::{AfiSafi, Asn, ClusterId, Nlri, PeerId, PeerKind, RouterId};
 use ipnet::IpNet;
 use proptest::prelude::*;
 use rib_support::naive_policy::{Outcome, outcome, policies};
+use rib_support::naive_rules;
 use rib_support::*;
 
 const PREFIXES: [&str; 8] = [
@@ -127,6 +129,15 @@ enum Op {
         peer: u8,
         maximum: Option<NonZeroU8>,
     },
+    Rules {
+        peer: u8,
+        rules: UpdateRules,
+    },
+    /// In this cluster; `None`: no client.
+    Client {
+        peer: u8,
+        cluster: Option<u8>,
+    },
     Pass(u64),
     Transmitted {
         peer: u8,
@@ -168,7 +179,8 @@ fn attributes() -> impl Strategy<Value = PathAttributes> {
             6 => Just(vec![]),
             1 => Just(vec![Community::NO_EXPORT]),
             1 => Just(vec![Community::NO_ADVERTISE]),
-            1 => Just(vec![Community::new(65001, 7)])
+            1 => Just(vec![Community::new(65001, 7)]),
+            1 => Just(vec![Community::GRACEFUL_SHUTDOWN])
         ],
         prop_oneof![4 => Just(None), 1 => Just(Some(ROUTER_ID)), 2 => Just(Some(RouterId([10, 0, 0, 1].into())))],
         prop_oneof![4 => Just(vec![]), 1 => Just(vec![1]), 1 => Just(vec![9, 2]), 2 => Just(vec![9])],
@@ -201,9 +213,9 @@ fn configs() -> impl Strategy<Value = RibConfig> {
             action: if accept { ExportAction::Accept } else { ExportAction::Reject },
         });
     let within = prop::collection::vec(0..PREFIXES.len(), 0..3);
-    (prop::collection::vec(rule, 0..3), prop::bool::weighted(0.8), 1..4u16, within).prop_map(
-        |(rules, accept, max, within)| RibConfig {
-            multipath_max: max,
+    (prop::collection::vec(rule, 0..3), prop::bool::weighted(0.8), decision_rules(), within).prop_map(
+        |(rules, accept, decision, within)| RibConfig {
+            decision,
             export: ExportPolicy {
                 rules,
                 otherwise: if accept { ExportAction::Accept } else { ExportAction::Reject },
@@ -218,6 +230,17 @@ fn configs() -> impl Strategy<Value = RibConfig> {
             ..config()
         },
     )
+}
+
+fn decision_rules() -> impl Strategy<Value = DecisionRules> {
+    (any::<[bool; 6]>(), 1..4u16, 1..4u16).prop_map(|(on, max_external, max_internal)| DecisionRules {
+        always_compare_med: on[0],
+        missing_med_worst: on[1],
+        ignore_as_path_length: on[2],
+        ignore_next_hop_metric: on[3],
+        compare_router_id: on[4],
+        multipath: MultipathRules { max_external, max_internal, relax_as_path: on[5] },
+    })
 }
 
 fn maybe_policies() -> impl Strategy<Value = Option<Policy>> {
@@ -245,6 +268,8 @@ fn ops() -> impl Strategy<Value = Op> {
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
         2 => (prop_oneof![Just(6), 8..PEERS], 0..4u8)
             .prop_map(|(peer, maximum)| Op::Maximum { peer, maximum: NonZeroU8::new(maximum) }),
+        2 => (0..PEERS, naive_rules::rules()).prop_map(|(peer, rules)| Op::Rules { peer, rules }),
+        1 => (2..PEERS - 1, prop::option::of(1..3u8)).prop_map(|(peer, cluster)| Op::Client { peer, cluster }),
         1 => prop_oneof![Just(1u64), Just(60), Just(400)].prop_map(Op::Pass),
         4 => (0..PEERS).prop_map(|peer| Op::Transmitted { peer }),
         1 => prop::collection::vec(0..PEERS, 8..11).prop_map(Op::Neighbors),
@@ -393,22 +418,27 @@ impl Model {
             _ => 0,
         };
         let address = |key: &Key| key.1.map(|id| self.peers[&id].terms.address);
+        let neighbor = |key: &Key| attributes(key).as_path.neighbor();
+        let rules = &self.config.as_ref().unwrap().decision;
         lowest(&mut left, |key| key.1.is_some());
         lowest(&mut left, |key| std::cmp::Reverse(attributes(key).local_pref.unwrap_or(100)));
-        lowest(&mut left, |key| attributes(key).as_path.length());
+        lowest(
+            &mut left,
+            |key| if rules.ignore_as_path_length { 0 } else { attributes(key).as_path.length() },
+        );
         lowest(&mut left, |key| attributes(key).origin);
-        let med = |key: &Key| attributes(key).med.unwrap_or(0);
+        let missing = if rules.missing_med_worst { u32::MAX } else { 0 };
+        let med = |key: &Key| attributes(key).med.unwrap_or(missing);
         let before = left.clone();
         left.retain(|key| {
-            let rivals = before
-                .iter()
-                .filter(|r| attributes(r).as_path.neighbor() == attributes(key).as_path.neighbor());
+            let rivals = before.iter().filter(|r| neighbor(r) == neighbor(key) || rules.always_compare_med);
             rivals.map(med).min() == Some(med(key))
         });
         lowest(&mut left, |key| !self.is_external(key));
-        lowest(&mut left, metric);
+        lowest(&mut left, |key| if rules.ignore_next_hop_metric { 0 } else { metric(key) });
         let mut equal = left.clone();
         if let Some(current) = self.current.get(&prefix)
+            && !rules.compare_router_id
             && left.contains(current)
             && self.is_external(current)
         {
@@ -425,7 +455,12 @@ impl Model {
             let is_new = used.iter().all(|other| {
                 attributes(other).next_hop.map(|h| h.addr()) != attributes(&key).next_hop.map(|h| h.addr())
             });
-            if used.len() < usize::from(self.config.as_ref().unwrap().multipath_max) && is_new {
+            let (max, is_of_same_as) = match self.is_external(best) {
+                true => (rules.multipath.max_external, neighbor(best) == neighbor(&key)),
+                false => (rules.multipath.max_internal, attributes(best).as_path == attributes(&key).as_path),
+            };
+            let fits = is_of_same_as || rules.multipath.relax_as_path;
+            if used.len() < usize::from(max) && is_new && fits {
                 used.push(key);
             }
         }
@@ -437,11 +472,21 @@ impl Model {
             let Some(terms) = key.1.map(|id| &self.peers[&id].terms) else { continue };
             let kind = terms.negotiated.kind;
             let outcome = outcome(&terms.import, key.0, SourceMatch::Learned, kind, &path.received);
-            path.is_rejected = outcome == Outcome::Rejected;
+            path.is_rejected =
+                outcome == Outcome::Rejected || naive_rules::is_refused(terms, key.0, &path.received);
             path.attributes = match outcome {
-                Outcome::Accepted(attributes) => attributes,
-                Outcome::Unmatched | Outcome::Rejected => path.received.clone(),
+                Outcome::Accepted(made) | Outcome::Unmatched(made) => {
+                    let mut attributes = made.attributes;
+                    // Every peer's address here is an IPv4 one.
+                    let wants_peer = made.next_hop == Some(NextHopChange::Peer);
+                    if wants_peer && attributes.next_hop.is_some_and(|hop| hop.addr().is_ipv4()) {
+                        attributes.next_hop = Some(NextHop::from(terms.address));
+                    }
+                    attributes
+                }
+                Outcome::Rejected => path.received.clone(),
             };
+            naive_rules::receive(terms, &mut path.attributes);
         }
     }
 
@@ -486,17 +531,18 @@ impl Model {
             .find(|rule| rule.within.contains(&prefix) && (!rule.own_only || key.1.is_none()));
         let action = rule.map_or(config.export.otherwise, |rule| rule.action);
         let family = AfiSafi::of(&prefix);
-        if !to.negotiated.families.contains(&family) {
+        if !to.negotiated.families.contains(&family) || !naive_rules::may_send(to, prefix) {
             return None;
         }
         let before = &self.paths[&key].attributes;
         let is_from = if key.1.is_none() { SourceMatch::Own } else { SourceMatch::Learned };
-        let mut sent = match outcome(&to.export, prefix, is_from, to.negotiated.kind, before) {
-            Outcome::Rejected => return None,
-            Outcome::Accepted(attributes) => attributes,
-            Outcome::Unmatched if action == ExportAction::Reject => return None,
-            Outcome::Unmatched => {
-                let mut sent = before.clone();
+        let outcome = outcome(&to.export, prefix, is_from, to.negotiated.kind, before);
+        let is_unmatched = matches!(outcome, Outcome::Unmatched(_));
+        let (Outcome::Accepted(made) | Outcome::Unmatched(made)) = outcome else { return None };
+        let mut sent = match made.attributes {
+            sent if !is_unmatched => sent,
+            _ if action == ExportAction::Reject => return None,
+            mut sent => {
                 for entry in config.export.communities.iter().filter(|entry| entry.within.contains(&prefix)) {
                     for community in &entry.communities {
                         let CommunityValue::Standard(community) = community else { continue };
@@ -520,6 +566,12 @@ impl Model {
                 NextHopMode::SelfAddress => false,
                 NextHopMode::Keep => true,
             };
+        let keep = match made.next_hop {
+            Some(NextHopChange::Address(_)) => true,
+            Some(NextHopChange::SelfAddress) => false,
+            Some(NextHopChange::Unchanged) => source.is_some(),
+            Some(NextHopChange::Peer) | None => keep,
+        };
         let own: Option<IpAddr> = match (family == V4, to.negotiated.local.ip()) {
             (true, IpAddr::V4(own)) => Some(own.into()),
             (false, IpAddr::V6(own)) => Some(own.into()),
@@ -535,17 +587,26 @@ impl Model {
         }
         sent.next_hop = Some(NextHop::from(hop));
         if !internal {
+            naive_rules::send_out(to, &mut sent);
             sent.as_path.prepend(LOCAL_AS);
             sent.local_pref = None;
-            sent.med = None;
+            // Our own routes carry none of themselves.
+            if !made.med {
+                sent.med = None;
+            }
             sent.originator_id = None;
             sent.cluster_list.clear();
             return Some(sent);
         }
         sent.local_pref = Some(sent.local_pref.unwrap_or(100));
+        if to.rules.graceful_shutdown {
+            sent.local_pref = Some(0);
+        }
         if let Some(source) = source.filter(|source| source.negotiated.kind == PeerKind::Ibgp) {
+            let is_meshed = to.rules.is_meshed_client;
             let (from, to) = (source.reflector_client, to.reflector_client);
-            if from.is_none() && to.is_none() {
+            let are_meshed = source.rules.is_meshed_client && is_meshed && from.is_some() && to.is_some();
+            if (from.is_none() && to.is_none()) || are_meshed {
                 return None;
             }
             sent.originator_id = sent.originator_id.or(Some(source.negotiated.remote_router_id));
@@ -570,6 +631,8 @@ struct Both {
     /// As configured last.
     policies: BTreeMap<u8, (Arc<Policy>, Arc<Policy>)>,
     maximums: BTreeMap<u8, Option<NonZeroU8>>,
+    rules: BTreeMap<u8, UpdateRules>,
+    clients: BTreeMap<u8, Option<ClusterId>>,
     world: World,
     model: Model,
     /// Identifiers with which living paths have been sent.
@@ -581,7 +644,15 @@ impl Both {
         let mut world = World::new();
         world.resolve = false;
         let model = Model { config: Some(config()), ..Model::default() };
-        Self { policies: BTreeMap::new(), maximums: BTreeMap::new(), world, model, path_ids: BTreeMap::new() }
+        Self {
+            policies: BTreeMap::new(),
+            maximums: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            world,
+            model,
+            path_ids: BTreeMap::new(),
+        }
     }
 
     fn run(&mut self, op: Op, window: usize) {
@@ -595,6 +666,10 @@ impl Both {
                 let add_path_maximum = self.maximums.get(&peer).copied().flatten();
                 let terms = RibPeer { transmit_window: window, import, export, ..roster(peer) };
                 let mut terms = RibPeer { add_path_maximum, ..terms };
+                terms.rules = self.rules.get(&peer).copied().unwrap_or_default();
+                if let Some(client) = self.clients.get(&peer) {
+                    terms.reflector_client = *client;
+                }
                 if let Some(PeerRestart { families, .. }) = &mut terms.negotiated.restart {
                     families[0].1 = forwarding;
                 }
@@ -692,6 +767,23 @@ impl Both {
                     known.terms.add_path_maximum = maximum;
                 }
                 self.world.feed(RibEvent::AddPathMaximum { peer, maximum });
+            }
+            Op::Rules { peer, rules } => {
+                self.rules.insert(peer, rules);
+                let peer = peer_id(peer.into());
+                if let Some(known) = self.model.peers.get_mut(&peer) {
+                    known.terms.rules = rules;
+                }
+                self.world.feed(RibEvent::RulesChanged { peer, rules });
+            }
+            Op::Client { peer, cluster } => {
+                let client = cluster.map(|n| ClusterId([1, 1, 1, n].into()));
+                self.clients.insert(peer, client);
+                let peer = peer_id(peer.into());
+                if let Some(known) = self.model.peers.get_mut(&peer) {
+                    known.terms.reflector_client = client;
+                }
+                self.world.feed(RibEvent::ReflectorClientChanged { peer, client });
             }
             Op::Pass(secs) => {
                 self.drain();

@@ -176,6 +176,8 @@ impl RibThread {
             | RibEvent::PrefixLimit { .. }
             | RibEvent::AddPathMaximum { .. }
             | RibEvent::PolicyChanged { .. }
+            | RibEvent::RulesChanged { .. }
+            | RibEvent::ReflectorClientChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }

@@ -14,6 +14,7 @@ use super::family::Prefix;
 use super::loc::candidate;
 use super::path::{Marks, Path, Slot};
 use super::path_ids::{EntryId, wanted};
+use super::rules::DecisionRules;
 use super::table::{Destination, PrefixId};
 
 type Entries = SmallVec<[(EntryId, Option<Sent>); 2]>;
@@ -54,7 +55,7 @@ impl Exported<'_> {
         let maximum = self.terms.add_path_maximum();
         if paths.len() > maximum {
             let candidates = paths.iter().filter_map(|&(index, path, _)| candidate(shared, index, path));
-            let best = best(candidates.collect(), maximum);
+            let best = best(candidates.collect(), maximum, self.context.decision);
             paths.retain(|(index, ..)| best.contains(index));
         }
         paths
@@ -63,10 +64,10 @@ impl Exported<'_> {
 
 /// The winner, the winner among the others, and so on. A ranking of all at once would not do: what wins may depend
 /// on which others there are (MED).
-fn best(mut candidates: Vec<Candidate>, maximum: usize) -> SmallVec<[usize; 4]> {
+fn best(mut candidates: Vec<Candidate<'_>>, maximum: usize, rules: &DecisionRules) -> SmallVec<[usize; 4]> {
     let mut best = SmallVec::new();
     while best.len() < maximum
-        && let Some(&winner) = decide(&candidates, 1).used.first()
+        && let Some(&winner) = decide(&candidates, rules).used.first()
     {
         candidates.retain(|candidate| candidate.index != winner);
         best.push(winner);

@@ -17,6 +17,8 @@ use super::member::{Behind, Member};
 use super::pack::{Action, Buckets, Held, Target};
 use super::path::{Path, Slot};
 use super::path_ids::EntryId;
+use super::policy::{Facts, Will};
+use super::rules::DecisionRules;
 use super::session::SourceTerms;
 use super::table::{Destination, PrefixId, Table, reserve_slowly};
 
@@ -90,21 +92,32 @@ pub(super) struct Group {
     pub(super) out: PerFamily<AdjOut>,
 }
 
+/// What all groups share of the configuration.
+#[derive(Clone, Copy)]
+pub(super) struct ExportContext<'a> {
+    pub(super) policy: &'a ExportPolicy,
+    /// For the best of several paths (RFC 7911).
+    pub(super) decision: &'a DecisionRules,
+}
+
 /// What became of paths on a group's terms, for as long as one batch lasts.
 pub(super) struct Exported<'a> {
     pub(super) terms: &'a Terms,
     family: Family,
-    policy: &'a ExportPolicy,
+    pub(super) context: ExportContext<'a>,
     memo: HashMap<Exporting, AttributesId, foldhash::fast::RandomState>,
     last: Option<(Exporting, AttributesId)>,
+    /// Of the attributes that were looked at last.
+    facts: (AttributesId, Facts),
 }
 
 /// Routes that are alike in this leave alike.
 type Exporting = (AttributesId, Slot, Leave);
 
 impl<'a> Exported<'a> {
-    fn new(terms: &'a Terms, policy: &'a ExportPolicy, family: Family) -> Self {
-        Self { terms, family, policy, memo: HashMap::default(), last: None }
+    fn new(terms: &'a Terms, context: ExportContext<'a>, family: Family) -> Self {
+        let facts = (AttributesId::NONE, Facts::default());
+        Self { terms, family, context, memo: HashMap::default(), last: None, facts }
     }
 
     /// What is to be sent for a path of a destination. The attributes are held by the memo.
@@ -116,7 +129,10 @@ impl<'a> Exported<'a> {
     ) -> Option<Sent> {
         let source = path.source;
         let prefix = destination.prefix.to_net();
-        let leave = self.terms.leave(self.policy, &shared.attributes, prefix, path)?;
+        if self.facts.0 != path.attributes {
+            self.facts = (path.attributes, Facts::default());
+        }
+        let leave = self.terms.leave(self.context.policy, &shared.attributes, prefix, path, &self.facts.1)?;
         let attributes = self.attributes(shared, (path.attributes, source, leave));
         (attributes != AttributesId::NONE).then_some(Sent { attributes, source })
     }
@@ -142,9 +158,12 @@ impl<'a> Exported<'a> {
     fn export(&self, shared: &mut Shared, (id, source, leave): &Exporting) -> AttributesId {
         let source = shared.peers.get(*source).map(|peer| SourceTerms::of(&peer.terms));
         let exported = shared.attributes.get(*id).and_then(|set| {
-            let changed = self.terms.apply(self.policy, self.family, leave, &set.attributes);
-            let attributes = changed.as_ref().unwrap_or(&set.attributes);
-            self.terms.export(self.family, source, set.key.scope, attributes)
+            let changed = self.terms.apply(self.context.policy, self.family, leave, &set.attributes);
+            let (attributes, will) = match &changed {
+                Some(changed) => (&changed.attributes, changed.will),
+                None => (&*set.attributes, Will::default()),
+            };
+            self.terms.export(self.family, source, set.key.scope, attributes, will)
         });
         exported.map_or(AttributesId::NONE, |exported| shared.attributes.intern(exported))
     }
@@ -227,10 +246,15 @@ impl Group {
 
     /// Brings a new group's Adj-RIB-Out up to the Loc-RIB. Its members have been told nothing, and are owed all
     /// of it: what has come since they joined too.
-    pub(super) fn fill<P: Prefix>(&mut self, shared: &mut Shared, policy: &ExportPolicy, table: &Table<P>) {
+    pub(super) fn fill<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        context: ExportContext<'_>,
+        table: &Table<P>,
+    ) {
         let out = self.out.get_mut(P::FAMILY);
         out.is_filled = true;
-        let mut exported = Exported::new(&self.terms, policy, P::FAMILY);
+        let mut exported = Exported::new(&self.terms, context, P::FAMILY);
         for (prefix, destination) in table.iter() {
             for (id, sent) in exported.entries(shared, prefix, destination) {
                 if let Some(sent) = sent {
@@ -252,7 +276,7 @@ impl Group {
     pub(super) fn follow<P: Prefix>(
         &mut self,
         shared: &mut Shared,
-        policy: &ExportPolicy,
+        context: ExportContext<'_>,
         table: &Table<P>,
         ids: &[PrefixId],
         buckets: &mut Buckets,
@@ -270,7 +294,7 @@ impl Group {
             .iter_mut()
             .filter_map(|member| Some((member.slot, member.families.get_mut(family).behind.as_deref_mut()?)))
             .collect();
-        let mut exported = Exported::new(&self.terms, policy, family);
+        let mut exported = Exported::new(&self.terms, context, family);
         let entries = ids.iter().filter_map(|&prefix| Some((prefix, table.get(prefix)?)));
         for (prefix, destination) in entries {
             for (id, new) in exported.entries(shared, prefix, destination) {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::Rib;
 use super::adj_in::Shared;
-use super::adj_out::Group;
+use super::adj_out::{ExportContext, Group};
 use super::event::{ExportAction, ExportPolicy, RibConfig, RibEffect};
 use super::export::Terms;
 use super::family::{Family, Prefix};
@@ -13,6 +13,7 @@ use super::member::Member;
 use super::pack::{Buckets, transmit};
 use super::path::Slot;
 use super::path_ids::{EntryId, PathIds, Uses};
+use super::rules::DecisionRules;
 use super::table::{PrefixId, Table};
 use crate::wire::encode_end_of_rib;
 
@@ -92,10 +93,10 @@ impl Rib {
             let Some(old) = self.groups.iter().position(leaves) else { continue };
             let new = self.group_on(terms);
             let Some(mut group) = self.groups.get_mut(new).and_then(Option::take) else { continue };
-            let policy = self.config.as_ref().map_or(&NOTHING_LEAVES, |config| &config.export);
+            let context = export_context(self.config.as_ref());
             for family in Family::ALL {
                 with_table!(self, family, table => if group.needs_filling(family) {
-                    group.fill(&mut self.shared, policy, table);
+                    group.fill(&mut self.shared, context, table);
                 });
             }
             if let Some(old) = self.groups.get_mut(old) {
@@ -119,10 +120,10 @@ impl Rib {
     }
 
     fn decide(&mut self) -> bool {
-        let multipath_max = self.config.as_ref().map_or(1, |config| config.multipath_max);
+        let rules = self.config.as_ref().map_or(&DecisionRules::UNCONFIGURED, |config| &config.decision);
         let mut changes = Vec::new();
         for family in Family::ALL {
-            with_table!(self, family, table => table.decide(&mut self.shared, multipath_max, &mut changes));
+            with_table!(self, family, table => table.decide(&mut self.shared, rules, &mut changes));
         }
         let has_changes = !changes.is_empty();
         if has_changes {
@@ -134,12 +135,12 @@ impl Rib {
     /// Brings a batch of changes to one group's Adj-RIB-Out.
     fn follow(&mut self) -> bool {
         let Some(mut follow) = self.follow.take().or_else(|| self.next_follow()) else { return false };
-        let policy = self.config.as_ref().map_or(&NOTHING_LEAVES, |config| &config.export);
+        let context = export_context(self.config.as_ref());
         if let Some(place) = self.groups.get_mut(follow.next_group) {
             follow.next_group += 1;
             if let Some(group) = place.as_mut().filter(|group| group.terms.has(follow.family)) {
                 with_table!(self, follow.family, table => {
-                    fill_and_follow(group, &mut self.shared, policy, table, &follow.ids, &mut self.effects);
+                    fill_and_follow(group, &mut self.shared, context, table, &follow.ids, &mut self.effects);
                 });
             }
             self.follow = Some(follow);
@@ -170,12 +171,12 @@ impl Rib {
 
     /// Tells one member that is behind, and those behind by the same, its next prefixes.
     fn catch_up(&mut self) -> bool {
-        let policy = self.config.as_ref().map_or(&NOTHING_LEAVES, |config| &config.export);
+        let context = export_context(self.config.as_ref());
         for group in self.groups.iter_mut().flatten() {
             for family in Family::ALL {
                 let did = with_table!(self, family, table => {
                     if group.needs_filling(family) {
-                        group.fill(&mut self.shared, policy, table);
+                        group.fill(&mut self.shared, context, table);
                     }
                     let mut buckets = Buckets::default();
                     let cohort = group.catch_up(family, CATCH_UP_MAX, &mut buckets);
@@ -260,20 +261,27 @@ fn is_held(id: PrefixId, family: Family, groups: &[Option<Group>], path_ids: &Pa
     path_ids.has(id) || groups.iter().flatten().any(|group| group.holds_prefix(family, id))
 }
 
+fn export_context(config: Option<&RibConfig>) -> ExportContext<'_> {
+    match config {
+        Some(config) => ExportContext { policy: &config.export, decision: &config.decision },
+        None => ExportContext { policy: &NOTHING_LEAVES, decision: &DecisionRules::UNCONFIGURED },
+    }
+}
+
 fn fill_and_follow<P: Prefix>(
     group: &mut Group,
     shared: &mut Shared,
-    policy: &ExportPolicy,
+    context: ExportContext<'_>,
     table: &Table<P>,
     ids: &[PrefixId],
     effects: &mut VecDeque<RibEffect>,
 ) {
     if group.needs_filling(P::FAMILY) {
-        group.fill(shared, policy, table);
+        group.fill(shared, context, table);
     }
     let is_in_step = |(place, member): (usize, &Member)| member.is_in_step(P::FAMILY).then_some(place);
     let cohort: Vec<usize> = group.members.iter().enumerate().filter_map(is_in_step).collect();
     let mut buckets = Buckets::default();
-    group.follow(shared, policy, table, ids, &mut buckets);
+    group.follow(shared, context, table, ids, &mut buckets);
     transmit(group, &cohort, table, shared, buckets, effects);
 }

@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use crate::manifest::Located;
 use crate::model::{
-    self, BgpConfiguration, BgpFilter, BgpPeer, BlockAffinity, CLUSTER_WIDE, IpPool, Node, NodeBgp, Object,
-    Secret,
+    self, BgpConfiguration, BgpFilter, BgpPeer, BgpSet, BlockAffinity, CLUSTER_WIDE, IpPool, Node, NodeBgp,
+    Object, Secret,
 };
 use crate::problem::Problem;
 
@@ -24,6 +24,8 @@ pub struct Resources {
     pub bgp_peers: BTreeMap<String, Located<BgpPeer>>,
     /// Rules about the routes of sessions.
     pub bgp_filters: BTreeMap<String, Located<BgpFilter>>,
+    /// What those can share.
+    pub bgp_sets: BTreeMap<String, Located<BgpSet>>,
     /// Ranges of addresses.
     pub ip_pools: BTreeMap<String, Located<IpPool>>,
     /// Claims to blocks.
@@ -83,6 +85,7 @@ impl Resources {
             }
             Object::BgpPeer(object) => insert(&mut self.bgp_peers, name, located.with(object)),
             Object::BgpFilter(object) => insert(&mut self.bgp_filters, name, located.with(object)),
+            Object::BgpSet(object) => insert(&mut self.bgp_sets, name, located.with(object)),
             Object::IpPool(object) => insert(&mut self.ip_pools, name, located.with(object)),
             Object::BlockAffinity(object) => insert(&mut self.block_affinities, name, located.with(object)),
             Object::Secret(object) => insert(&mut self.secrets, name, located.with(object)),

@@ -6,48 +6,64 @@
 
 mod add_paths;
 mod address;
+mod as_path_regex;
 mod asn;
+mod best_path;
 mod bgp_configuration;
 mod bgp_filter;
 mod bgp_peer;
+mod bgp_set;
 mod block_affinity;
 mod community;
+mod community_pattern;
 mod ip_pool;
 mod limits;
 mod metadata;
+mod next_hop_target;
 mod node;
 mod seconds;
 mod secret;
 pub mod selector;
+mod update_rules;
 
 use serde::{Serialize, Serializer};
 
 pub use add_paths::AddPaths;
 pub use address::{PeerAddress, PeerAddressError};
+pub use as_path_regex::{AsPathRegex, AsPathRegexError};
 pub use asn::{Asn, AsnError};
+pub use best_path::{BestPath, MULTIPATH_MAX_DEFAULT, Multipath};
 pub use bgp_configuration::{
     BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, NamedCommunity, PER_NODE_PREFIX,
     PrefixAdvertisement,
 };
 pub use bgp_filter::{
-    BgpFilter, BgpFilterRule, BgpFilterSpec, FilterAction, FilterCommunities, FilterOperation, FilterPrefix,
-    FilterSource, MatchOperator, PeerType, PrefixLength,
+    BgpFilter, BgpFilterRule, BgpFilterSpec, CommunityMatch, FilterAction, FilterCommunities,
+    FilterOperation, FilterPrefix, FilterSource, MatchOperator, MedValue, NoMed, NumberRange, PeerType,
+    PrefixLength, RouteConditions, RouteOrigin,
 };
 pub use bgp_peer::{
     BgpPeer, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
     NextHopMode, PeeringNodes, Remote, ReversePeering, SourceAddress,
 };
+pub use bgp_set::{BgpSet, BgpSetSpec, SetPrefix};
 pub use block_affinity::{AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec};
 pub use community::{CommunityValue, CommunityValueError};
+pub use community_pattern::{
+    CommunityPattern, CommunityPatternError, PatternForm, RouteCommunity, RouteCommunityError,
+    RouteCommunityValue,
+};
 pub(crate) use ip_pool::overlap;
 pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
 pub use limits::{LimitAction, MaximumPrefixes, PREFIX_RESTART_TIME_DEFAULT, Role, Shutdown};
 pub use metadata::Metadata;
 pub(crate) use metadata::{is_name, name as name_of};
+pub use next_hop_target::{NextHopTarget, NextHopTargetError};
 pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, OrchRef};
 pub use seconds::{Seconds, SecondsError};
 pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
+pub use update_rules::{RemovePrivateAs, UpdateRules};
 
 use crate::document::{Entry, Field, Fields};
 
@@ -71,6 +87,8 @@ pub enum Kind {
     BgpPeer,
     /// [`BgpFilter`].
     BgpFilter,
+    /// [`BgpSet`].
+    BgpSet,
     /// [`IpPool`].
     IpPool,
     /// [`BlockAffinity`].
@@ -81,11 +99,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they are documented.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Node,
         Self::BgpConfiguration,
         Self::BgpPeer,
         Self::BgpFilter,
+        Self::BgpSet,
         Self::IpPool,
         Self::BlockAffinity,
         Self::Secret,
@@ -99,6 +118,7 @@ impl Kind {
             Self::BgpConfiguration => "BGPConfiguration",
             Self::BgpPeer => "BGPPeer",
             Self::BgpFilter => "BGPFilter",
+            Self::BgpSet => "BGPSet",
             Self::IpPool => "IPPool",
             Self::BlockAffinity => "BlockAffinity",
             Self::Secret => "Secret",
@@ -113,6 +133,7 @@ impl Kind {
             | Self::BgpConfiguration
             | Self::BgpPeer
             | Self::BgpFilter
+            | Self::BgpSet
             | Self::IpPool
             | Self::BlockAffinity => API,
             Self::Secret => API_CORE,
@@ -133,6 +154,7 @@ impl Kind {
             Self::BgpConfiguration => bgp_configuration::FIELDS,
             Self::BgpPeer => bgp_peer::FIELDS,
             Self::BgpFilter => bgp_filter::FIELDS,
+            Self::BgpSet => bgp_set::FIELDS,
             Self::IpPool => ip_pool::FIELDS,
             Self::BlockAffinity => block_affinity::FIELDS,
             Self::Secret => secret::FIELDS,
@@ -151,6 +173,8 @@ pub enum Object {
     BgpPeer(BgpPeer),
     /// Rules about the routes of sessions.
     BgpFilter(BgpFilter),
+    /// Prefixes, communities and AS paths by name.
+    BgpSet(BgpSet),
     /// A range of addresses.
     IpPool(IpPool),
     /// The claim of a node to a block.
@@ -172,6 +196,7 @@ impl Object {
             Kind::BgpConfiguration => BgpConfiguration::read(metadata, object).map(Self::BgpConfiguration),
             Kind::BgpPeer => BgpPeer::read(metadata, object).map(Self::BgpPeer),
             Kind::BgpFilter => BgpFilter::read(metadata, object).map(Self::BgpFilter),
+            Kind::BgpSet => Some(Self::BgpSet(BgpSet::read(metadata, object))),
             Kind::IpPool => IpPool::read(metadata, object).map(Self::IpPool),
             Kind::BlockAffinity => BlockAffinity::read(metadata, object).map(Self::BlockAffinity),
             Kind::Secret => Some(Self::Secret(Secret::read(metadata, object))),
@@ -187,6 +212,7 @@ impl Object {
             Self::BgpConfiguration(_) => Kind::BgpConfiguration,
             Self::BgpPeer(_) => Kind::BgpPeer,
             Self::BgpFilter(_) => Kind::BgpFilter,
+            Self::BgpSet(_) => Kind::BgpSet,
             Self::IpPool(_) => Kind::IpPool,
             Self::BlockAffinity(_) => Kind::BlockAffinity,
             Self::Secret(_) => Kind::Secret,
@@ -201,6 +227,7 @@ impl Object {
             Self::BgpConfiguration(object) => &object.metadata,
             Self::BgpPeer(object) => &object.metadata,
             Self::BgpFilter(object) => &object.metadata,
+            Self::BgpSet(object) => &object.metadata,
             Self::IpPool(object) => &object.metadata,
             Self::BlockAffinity(object) => &object.metadata,
             Self::Secret(object) => &object.metadata,
@@ -225,6 +252,7 @@ impl Serialize for Object {
             Self::BgpConfiguration(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpPeer(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpFilter(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::BgpSet(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::IpPool(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BlockAffinity(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::Secret(object) => Manifest { api_version, kind, object }.serialize(serializer),

@@ -11,13 +11,13 @@ type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
 
 fn a_policy() -> Policy {
     let (name, matches, verdict) = ("a rule 1".to_owned(), Matches::default(), PolicyVerdict::Reject);
-    Policy { ipv4: vec![PolicyRule { name, matches, verdict }], ipv6: Vec::new() }
+    Policy { ipv4: vec![PolicyRule { name, matches, verdict }].into(), ..Policy::default() }
 }
 
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 33] = [
+    let table: [Row; 34] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -47,8 +47,9 @@ fn what_each_field_costs() {
         ("role_strict", |c| c.role_strict = true, Reset),
         ("prefix_limit", |c| c.prefix_limit = Some(limit(PrefixLimitAction::Warn)), Live),
         ("shutdown", |c| c.shutdown = Some(String::new()), Reset),
-        ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Reset),
+        ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Live),
         ("import", |c| c.import = Arc::new(a_policy()), Live),
+        ("rules", |c| c.rules.as_override = true, Live),
         ("export", |c| c.export = Arc::new(a_policy()), Live),
         ("the greatest counts", |c| (c.passive, c.port) = (true, 1), Reset),
     ];
