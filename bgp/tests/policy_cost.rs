@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bgp::rib::{
-    AsPathRegex, CommunityPattern, Condition, Facts, Matches, Operation, Policy, PolicyRoute, PolicyRule,
-    PolicyVerdict, PrefixMatch, PrefixSet, PrefixSetEntry, SourceMatch,
+    AsPathRegex, CommunityValue, Condition, Facts, Matches, Operation, Policy, PolicyRoute, PolicyRule,
+    PolicyVerdict, PrefixMatch, PrefixSetEntry, SourceMatch,
 };
 use bgp::wire::{AsPath, Community, PathAttributes};
 use bgp::{Asn, PeerKind};
@@ -47,9 +47,9 @@ fn by_prefix(rules: u32) -> Policy {
 
 fn by_community(rules: u16) -> Policy {
     let rules = (0..rules).map(|number| {
-        let pattern = CommunityPattern::Standard(64000..=64000, number..=number);
-        let condition = Condition::Communities { groups: vec![[pattern].into()], all: false };
-        rule(asking(condition), PolicyVerdict::Accept(vec![Operation::SetLocalPref(1)]))
+        let community = Some(CommunityValue::Standard(Community::new(64000, number)));
+        let accept = PolicyVerdict::Accept(vec![Operation::SetLocalPref(1)]);
+        rule(Matches { community, ..Matches::default() }, accept)
     });
     Policy { ipv4: rules.collect::<Vec<_>>().into(), ..Policy::default() }
 }

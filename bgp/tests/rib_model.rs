@@ -383,16 +383,9 @@ impl Model {
     fn is_eligible(&self, key: &Key, path: &ModelPath) -> bool {
         let Some(id) = key.1 else { return true };
         let terms = &self.peers[&id].terms;
-        let own = path.received.as_path.asns().filter(|asn| *asn == LOCAL_AS).count();
         let hop = path.attributes.next_hop.unwrap().addr();
-        let is_ours = hop == terms.negotiated.local.ip()
-            || Some(hop) == terms.next_hop_v4.map(IpAddr::from)
-            || Some(hop) == terms.next_hop_v6.map(IpAddr::from);
-        own <= usize::from(terms.allow_local_as)
-            && !path.is_rejected
-            && path.attributes.originator_id != Some(ROUTER_ID)
-            && path.attributes.cluster_list.iter().all(|cluster| !self.clusters().contains(cluster))
-            && !is_ours
+        !path.is_rejected
+            && !is_ours(terms, &path.attributes)
             && matches!(self.statuses.get(&hop), Some(NextHopStatus::Reachable { .. }))
     }
 
@@ -468,12 +461,20 @@ impl Model {
     }
 
     fn import(&mut self) {
+        let clusters = self.clusters();
         for (key, path) in &mut self.paths {
             let Some(terms) = key.1.map(|id| &self.peers[&id].terms) else { continue };
+            // What loops, or is not to be had from this peer, is not held against policy.
+            if is_loop(terms, &path.received, &clusters)
+                || naive_rules::is_refused(terms, key.0, &path.received)
+            {
+                path.is_rejected = true;
+                path.attributes = path.received.clone();
+                continue;
+            }
             let kind = terms.negotiated.kind;
             let outcome = outcome(&terms.import, key.0, SourceMatch::Learned, kind, &path.received);
-            path.is_rejected =
-                outcome == Outcome::Rejected || naive_rules::is_refused(terms, key.0, &path.received);
+            path.is_rejected = outcome == Outcome::Rejected;
             path.attributes = match outcome {
                 Outcome::Accepted(made) | Outcome::Unmatched(made) => {
                     let mut attributes = made.attributes;
@@ -619,6 +620,20 @@ impl Model {
         }
         Some(sent)
     }
+}
+
+fn is_ours(terms: &RibPeer, attributes: &PathAttributes) -> bool {
+    let hop = attributes.next_hop.unwrap().addr();
+    hop == terms.negotiated.local.ip()
+        || Some(hop) == terms.next_hop_v4.map(IpAddr::from)
+        || Some(hop) == terms.next_hop_v6.map(IpAddr::from)
+}
+
+fn is_loop(terms: &RibPeer, received: &PathAttributes, clusters: &BTreeSet<ClusterId>) -> bool {
+    received.as_path.asns().filter(|asn| *asn == LOCAL_AS).count() > usize::from(terms.allow_local_as)
+        || received.originator_id == Some(ROUTER_ID)
+        || received.cluster_list.iter().any(|cluster| clusters.contains(cluster))
+        || is_ours(terms, received)
 }
 
 fn lowest<K: Ord>(keys: &mut Vec<Key>, by: impl Fn(&Key) -> K) {

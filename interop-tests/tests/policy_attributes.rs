@@ -258,3 +258,83 @@ fn import_asks_for_what_bird_sends() -> Result<()> {
     ensure!(updates(&manx)? == received, "the router was asked to send its routes again");
     Ok(())
 }
+
+/// What is tried is said and not done; when it is done it is as was said.
+#[test]
+fn filters_are_tried_against_the_running_daemon() -> Result<()> {
+    if !can_run("filters_are_tried_against_the_running_daemon") {
+        return Ok(());
+    }
+    let lab = uplink::build()?;
+    let mut bird = Bird::start(lab.host("router")?, uplink::bird())?;
+    bird.announce_with(&ROUTES)?;
+    let export = leaving(json!([{"addCommunities": {"values": ["65001:1"]}}]));
+    let import = json!([{"action": "Reject", "cidr": "172.31.5.0/25", "matchOperator": "Equal"}]);
+    let manx = Manx::launch(lab.host("node1")?, &manifests(uplink::ROUTER_AS, import, export))?;
+    ensure_bird_shows(&lab, &bird, &[("community", "(65001,1)")])?;
+    lab.wait_until("every route is there", secs(15), || {
+        let received = manx.peer(ip(ROUTER[0]))?.received;
+        ensure!(received == 6, "{received}");
+        Ok(())
+    })?;
+
+    let tried = filter(
+        json!([
+            {"action": "Reject", "prefixSets": ["tried"]},
+            {"action": "Accept", "origin": "incomplete", "operations": [{"setLocalPreference": {"value": 7}}]}
+        ]),
+        leaving(json!([{"setMED": {"value": 9}}, {"addCommunities": {"values": ["65001:2"]}}])),
+    );
+    let set = Manifest::bgp_set("tried").with("prefixes", json!(["172.31.1.0/24", "172.31.2.0/24"]));
+    let file = lab.directory().join("tried.yaml");
+    std::fs::write(&file, format!("{}---\n{}", set.render(), tried.render()))?;
+    let words = ["policy", "test", "--live", "-f", &file.to_string_lossy()];
+    let before = manx.routes()?;
+    let text = manx.command_line(&words)?;
+    for wanted in [
+        "172.31.1.0/24  rejected by fabric rule 1 (now accepted by no rule)",
+        "172.31.4.0/24  local_pref - -> 7 by fabric rule 2",
+        "172.31.5.0/25  accepted by no rule (now rejected by fabric rule 1)",
+        "10.64.1.0/26  med - -> 9, communities 65001:1 -> 65001:2 by fabric rule 1",
+    ] {
+        ensure!(text.contains(wanted), "{wanted}\n{text}");
+    }
+    let document: Value = serde_json::from_str(&manx.command_line(&[&words[..], &["-o", "json"]].concat())?)?;
+    let counts = |direction: &str| -> Option<Value> {
+        let trials = document["trials"].as_array()?;
+        let is_it = |trial: &&Value| trial["peer"] == "bgppeer/router4" && trial["direction"] == direction;
+        let trial = trials.iter().find(is_it)?;
+        Some(json!([trial["routes"], trial["accepted"], trial["rejected"], trial["changed"]]))
+    };
+    ensure!(counts("import") == Some(json!([6, 1, 2, 1])), "{document:#}");
+    // Two blocks and what the IPv6 session brings would go to it; only its own family does.
+    ensure!(counts("export") == Some(json!([1, 0, 0, 1])), "{document:#}");
+
+    // Nothing has changed.
+    ensure!(manx.routes()?.keys().eq(before.keys()), "{:?}", manx.routes()?);
+    ensure_bird_shows(&lab, &bird, &[("med", ""), ("community", "(65001,1)")])?;
+    let session = bird.session(SESSIONS[0])?;
+    manx.apply(&set)?;
+    manx.apply(&tried)?;
+    ensure_bird_shows(&lab, &bird, &[("med", "9"), ("community", "(65001,2)")])?;
+    let rejected = "rejected by import filter fabric rule 1";
+    ensure_manx_shows(
+        &lab,
+        &manx,
+        &[
+            ("172.31.1.0/24", rejected),
+            ("172.31.2.0/24", rejected),
+            ("172.31.3.0/24", ROUTER[0]),
+            ("172.31.4.0/24", "7 10.1.0.2"),
+            ("172.31.5.0/25", ROUTER[0]),
+            ("172.31.6.0/24", ROUTER[0]),
+        ],
+    )?;
+    let shown = manx.command_line(&["policy"])?;
+    let rule = |wanted: &[&str]| shown.lines().any(|line| line.split_whitespace().eq(wanted.iter().copied()));
+    ensure!(rule(&["bgppeer/router4", "import", "ipv4", "fabric", "rule", "1", "Reject", "2"]), "{shown}");
+    ensure!(rule(&["bgppeer/router4", "import", "ipv4", "fabric", "rule", "2", "Accept", "1"]), "{shown}");
+    ensure!(rule(&["bgppeer/router4", "import", "-", "no", "rule", "-", "3"]), "{shown}");
+    ensure!(rule(&["bgppeer/router4", "export", "ipv4", "fabric", "rule", "1", "Accept", "1"]), "{shown}");
+    ensure_untouched(&session, &bird)
+}

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bgp::rib::{
-    AsPathRegex, CommunityPattern, CommunityValue, Condition, Matches, MedChange, NextHopChange, Operation,
-    Policy, PolicyRule, PolicyVerdict, PrefixCommunities, PrefixMatch, PrefixSet, PrefixSetEntry,
+    AsPathRegex, Changed, CommunityPattern, CommunityValue, Condition, Matches, MedChange, NextHopChange,
+    Operation, Policy, PolicyRule, PolicyVerdict, PrefixCommunities, PrefixMatch, PrefixSet, PrefixSetEntry,
     SourceMatch,
 };
-use bgp::wire::{Community, ExtendedCommunity, LargeCommunity, NextHop, Origin};
+use bgp::wire::{Community, ExtendedCommunity, LargeCommunity, NextHop, Origin, PathAttributes};
 use bgp::{Asn, PeerKind};
 use config::Problem;
 use config::catalog::Resources;
@@ -411,6 +411,18 @@ fn route_community(community: &RouteCommunity) -> CommunityValue {
             CommunityValue::Extended(ExtendedCommunity(octets.to_be_bytes()))
         }
     }
+}
+
+/// Communities of a route, each in its place.
+pub(super) fn add_communities<'a>(
+    communities: impl Iterator<Item = &'a RouteCommunity>,
+    attributes: &mut PathAttributes,
+) {
+    let mut changed = Changed::from(std::mem::take(attributes));
+    for community in communities {
+        Operation::AddCommunity(route_community(community)).apply(&mut changed);
+    }
+    *attributes = changed.attributes;
 }
 
 fn plain_community(value: model::CommunityValue) -> CommunityValue {

@@ -244,7 +244,7 @@ fn named(path_id: u32) -> Option<u32> {
     Some(path_id).filter(|path_id| *path_id != 0)
 }
 
-fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
+pub(super) fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
     let AttributesSnapshot { communities, extended_communities, large_communities, .. } = attributes;
     PathDocument {
         next_hop: attributes.next_hop.as_ref().map(IpAddr::to_string),

@@ -70,6 +70,15 @@ impl Terms {
         }
     }
 
+    /// The same with another policy.
+    pub(super) fn with_policy(&self, policy: &Arc<Policy>) -> Self {
+        Self { policy: Arc::clone(policy), ..self.clone() }
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     pub(super) fn has(&self, family: Family) -> bool {
         *self.families.get(family)
     }

@@ -149,6 +149,29 @@ impl Imports {
     }
 }
 
+/// It takes part as far as policy has no say in it.
+pub(super) fn is_usable(attributes: &PathAttributes, peer: &PeerEntry, identity: &Identity) -> bool {
+    refusal(attributes, peer, identity) == Refusal::None
+}
+
+/// What a policy makes of a path of a peer, for people: the rule that ends it, and the attributes then; `None`: it
+/// does not pass.
+pub(super) fn tried(
+    policy: &Policy,
+    peer: &RibPeer,
+    prefix: IpNet,
+    attributes: &PathAttributes,
+) -> (Option<String>, Option<PathAttributes>) {
+    let (source, peer_kind, facts) = (SourceMatch::Learned, peer.negotiated.kind, &Facts::default());
+    let decision = policy.decide(&PolicyRoute { prefix, source, peer_kind, attributes, facts });
+    let rule = decision.end.map(|(_, rule)| rule.name.clone());
+    if decision.is_rejected() {
+        return (rule, None);
+    }
+    let changed = policy.rules(&prefix).change(&decision.changes, attributes);
+    (rule, Some(settled(changed, peer)))
+}
+
 /// What policy made of the attributes, with the peer's address for next hop if that is what it wants. Not where
 /// the address is of the other family, or means something on one link only.
 fn settled(changed: Changed, peer: &RibPeer) -> PathAttributes {

@@ -180,7 +180,9 @@ impl Policy {
                 None => *route,
                 Some((changed, facts)) => PolicyRoute { attributes: &changed.attributes, facts, ..*route },
             };
-            let found = rules.candidates(&route.prefix, start).find(|(_, rule)| rule.matches.holds(&seen));
+            let found = rules
+                .candidates(&route.prefix, seen.attributes, start)
+                .find(|(_, rule)| rule.matches.holds(&seen));
             let Some((place, rule)) = found else { return decision };
             if !rule.verdict.operations().is_empty() {
                 decision.changes.push(place);

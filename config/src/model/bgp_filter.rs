@@ -12,7 +12,8 @@ use super::{Asn, Metadata, metadata};
 use crate::document::{Entry, Field, Fields};
 
 pub use conditions::{CommunityMatch, FilterCommunities, NumberRange, RouteConditions, RouteOrigin};
-pub(super) use conditions::{list, patterns};
+pub(super) use conditions::{list, names, patterns};
+pub(super) use operations::med;
 pub use operations::{FilterOperation, MedValue, NoMed};
 use operations::{OPERATIONS, RuleContext, operations};
 
@@ -331,7 +332,7 @@ pub(super) fn prefix_length(rule: &Fields<'_>, cidr: IpNet) -> Option<PrefixLeng
     Some(length)
 }
 
-fn asns(fields: &Fields<'_>, name: &str) -> Vec<Asn> {
+pub(super) fn asns(fields: &Fields<'_>, name: &str) -> Vec<Asn> {
     let items = fields.entry(name).map(|entry| entry.list()).unwrap_or_default();
     items.iter().filter_map(Entry::parse_scalar).collect()
 }

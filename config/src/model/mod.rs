@@ -11,6 +11,7 @@ mod asn;
 mod best_path;
 mod bgp_configuration;
 mod bgp_filter;
+mod bgp_filter_test;
 mod bgp_peer;
 mod bgp_set;
 mod block_affinity;
@@ -41,6 +42,10 @@ pub use bgp_filter::{
     BgpFilter, BgpFilterRule, BgpFilterSpec, CommunityMatch, FilterAction, FilterCommunities,
     FilterOperation, FilterPrefix, FilterSource, MatchOperator, MedValue, NoMed, NumberRange, PeerType,
     PrefixLength, RouteConditions, RouteOrigin,
+};
+pub use bgp_filter_test::{
+    BgpFilterTest, BgpFilterTestSpec, Direction, Expectation, ExpectedAction, RouteSource, TestAttributes,
+    TestRoute,
 };
 pub use bgp_peer::{
     BgpPeer, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
@@ -89,6 +94,8 @@ pub enum Kind {
     BgpFilter,
     /// [`BgpSet`].
     BgpSet,
+    /// [`BgpFilterTest`].
+    BgpFilterTest,
     /// [`IpPool`].
     IpPool,
     /// [`BlockAffinity`].
@@ -99,12 +106,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they are documented.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Node,
         Self::BgpConfiguration,
         Self::BgpPeer,
         Self::BgpFilter,
         Self::BgpSet,
+        Self::BgpFilterTest,
         Self::IpPool,
         Self::BlockAffinity,
         Self::Secret,
@@ -119,6 +127,7 @@ impl Kind {
             Self::BgpPeer => "BGPPeer",
             Self::BgpFilter => "BGPFilter",
             Self::BgpSet => "BGPSet",
+            Self::BgpFilterTest => "BGPFilterTest",
             Self::IpPool => "IPPool",
             Self::BlockAffinity => "BlockAffinity",
             Self::Secret => "Secret",
@@ -134,6 +143,7 @@ impl Kind {
             | Self::BgpPeer
             | Self::BgpFilter
             | Self::BgpSet
+            | Self::BgpFilterTest
             | Self::IpPool
             | Self::BlockAffinity => API,
             Self::Secret => API_CORE,
@@ -155,6 +165,7 @@ impl Kind {
             Self::BgpPeer => bgp_peer::FIELDS,
             Self::BgpFilter => bgp_filter::FIELDS,
             Self::BgpSet => bgp_set::FIELDS,
+            Self::BgpFilterTest => bgp_filter_test::FIELDS,
             Self::IpPool => ip_pool::FIELDS,
             Self::BlockAffinity => block_affinity::FIELDS,
             Self::Secret => secret::FIELDS,
@@ -175,6 +186,8 @@ pub enum Object {
     BgpFilter(BgpFilter),
     /// Prefixes, communities and AS paths by name.
     BgpSet(BgpSet),
+    /// A route and what filters are expected to make of it.
+    BgpFilterTest(BgpFilterTest),
     /// A range of addresses.
     IpPool(IpPool),
     /// The claim of a node to a block.
@@ -197,6 +210,7 @@ impl Object {
             Kind::BgpPeer => BgpPeer::read(metadata, object).map(Self::BgpPeer),
             Kind::BgpFilter => BgpFilter::read(metadata, object).map(Self::BgpFilter),
             Kind::BgpSet => Some(Self::BgpSet(BgpSet::read(metadata, object))),
+            Kind::BgpFilterTest => BgpFilterTest::read(metadata, object).map(Self::BgpFilterTest),
             Kind::IpPool => IpPool::read(metadata, object).map(Self::IpPool),
             Kind::BlockAffinity => BlockAffinity::read(metadata, object).map(Self::BlockAffinity),
             Kind::Secret => Some(Self::Secret(Secret::read(metadata, object))),
@@ -213,6 +227,7 @@ impl Object {
             Self::BgpPeer(_) => Kind::BgpPeer,
             Self::BgpFilter(_) => Kind::BgpFilter,
             Self::BgpSet(_) => Kind::BgpSet,
+            Self::BgpFilterTest(_) => Kind::BgpFilterTest,
             Self::IpPool(_) => Kind::IpPool,
             Self::BlockAffinity(_) => Kind::BlockAffinity,
             Self::Secret(_) => Kind::Secret,
@@ -228,6 +243,7 @@ impl Object {
             Self::BgpPeer(object) => &object.metadata,
             Self::BgpFilter(object) => &object.metadata,
             Self::BgpSet(object) => &object.metadata,
+            Self::BgpFilterTest(object) => &object.metadata,
             Self::IpPool(object) => &object.metadata,
             Self::BlockAffinity(object) => &object.metadata,
             Self::Secret(object) => &object.metadata,
@@ -253,6 +269,7 @@ impl Serialize for Object {
             Self::BgpPeer(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpFilter(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpSet(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::BgpFilterTest(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::IpPool(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BlockAffinity(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::Secret(object) => Manifest { api_version, kind, object }.serialize(serializer),

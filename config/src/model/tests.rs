@@ -16,6 +16,11 @@ fn base(kind: Kind) -> Json {
         Kind::BgpPeer => ("tor", json!({"peerIP": "10.0.0.1", "asNumber": 65000})),
         Kind::BgpFilter => ("fabric", json!({})),
         Kind::BgpSet => ("bogons", json!({})),
+        Kind::BgpFilterTest => {
+            let route = json!({"prefix": "10.0.0.0/8"});
+            let expect = json!({"action": "Accept"});
+            ("a", json!({"filters": ["fabric"], "direction": "Import", "route": route, "expect": expect}))
+        }
         Kind::IpPool => ("pods", json!({"cidr": "10.244.0.0/16"})),
         Kind::BlockAffinity => ("a", json!({"node": "node1", "cidr": "10.244.0.0/26"})),
     };
@@ -108,6 +113,9 @@ fn with(kind: Kind, path: &[&'static Field], value: Json) -> Json {
     }
     if last.name == "namespaceSelector" {
         map.insert("allowedUses".into(), json!(["Workload"]));
+    }
+    if name_of(path) == "spec.expect.action" {
+        map.clear();
     }
     map.insert(last.name.to_owned(), value);
     manifest

@@ -1,15 +1,16 @@
-//! The rules of one family in their order. Where there are many, those that are about one prefix are found by
-//! that prefix, so that a route is held only against rules that can match it.
+//! The rules of one family in their order. Where there are many, those that are about one prefix or one community
+//! are found by it, so that a route is held only against rules that can match it.
 
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
+use hashbrown::HashMap;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::prefix_set::Covers;
-use super::{Changed, PolicyRule, PrefixMatch};
+use super::{Changed, CommunityValue, PolicyRule, PrefixMatch};
 use crate::wire::PathAttributes;
 
 /// Fewer rules than this are tried one after the other.
@@ -27,20 +28,24 @@ pub struct Rules {
 struct Index {
     /// Places of the rules that match only inside a prefix, by that.
     inside: Covers<SmallVec<[usize; 2]>>,
+    /// Of the others: places of those that match only with a community, by that.
+    with: HashMap<CommunityValue, SmallVec<[usize; 2]>, foldhash::fast::RandomState>,
     /// Places of all others, in order.
     anywhere: Vec<usize>,
 }
 
 impl Rules {
-    /// The rules from `start` on that may match a route to `prefix`, with their places, in order.
-    pub(super) fn candidates(
-        &self,
+    /// The rules from `start` on that may match a route to `prefix` with these attributes, with their places, in
+    /// order.
+    pub(super) fn candidates<'a>(
+        &'a self,
         prefix: &IpNet,
+        attributes: &PathAttributes,
         start: usize,
-    ) -> impl Iterator<Item = (usize, &PolicyRule)> {
+    ) -> impl Iterator<Item = (usize, &'a PolicyRule)> + use<'a> {
         let places = match &self.index {
             None => Candidates::All(start..self.rules.len()),
-            Some(index) => index.candidates(prefix, start),
+            Some(index) => index.candidates(prefix, attributes, start),
         };
         places.filter_map(|place| Some((place, self.rules.get(place)?)))
     }
@@ -97,19 +102,36 @@ impl Index {
                 Some(PrefixMatch::Equal(net) | PrefixMatch::In(net, _)) => {
                     index.inside.entry(net.trunc(), |places| places.push(place));
                 }
-                Some(PrefixMatch::NotEqual(_) | PrefixMatch::NotIn(..)) | None => index.anywhere.push(place),
+                Some(PrefixMatch::NotEqual(_) | PrefixMatch::NotIn(..)) | None => {
+                    match rule.matches.community {
+                        Some(community) => index.with.entry(community).or_default().push(place),
+                        None => index.anywhere.push(place),
+                    }
+                }
             }
         }
         index
     }
 
-    fn candidates(&self, prefix: &IpNet, start: usize) -> Candidates<'_> {
+    fn candidates(&self, prefix: &IpNet, attributes: &PathAttributes, start: usize) -> Candidates<'_> {
         let mut inside: SmallVec<[usize; 8]> = SmallVec::new();
-        self.inside.find(prefix, |places| {
+        let mut add = |places: &SmallVec<[usize; 2]>| {
             inside.extend(places.iter().copied().filter(|place| *place >= start));
+        };
+        self.inside.find(prefix, |places| {
+            add(places);
             false
         });
+        if !self.with.is_empty() {
+            let standard = attributes.communities.iter().map(|c| CommunityValue::Standard(*c));
+            let extended = attributes.extended_communities.iter().map(|c| CommunityValue::Extended(*c));
+            let large = attributes.large_communities.iter().map(|c| CommunityValue::Large(*c));
+            let carried = standard.chain(extended).chain(large);
+            carried.filter_map(|community| self.with.get(&community)).for_each(&mut add);
+        }
         inside.sort_unstable();
+        // A community that stands twice is found twice.
+        inside.dedup();
         let from = self.anywhere.partition_point(|place| *place < start);
         Candidates::Merged { inside, next: 0, anywhere: self.anywhere.get(from..).unwrap_or_default() }
     }

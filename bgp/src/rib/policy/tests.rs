@@ -451,8 +451,8 @@ mod sets {
 
         /// Rules found by the index are those that trying all of them finds.
         #[test]
-        fn rules_are_found_by_prefix(nets_of in prop::collection::vec((nets(), 0..5u8), 16..40), prefix in nets()) {
-            let rules: Vec<PolicyRule> = nets_of.into_iter().enumerate().map(|(place, (net, kind))| {
+        fn rules_are_found_by_prefix(nets_of in prop::collection::vec((nets(), 0..5u8, 0..4u16), 16..40), prefix in nets()) {
+            let rules: Vec<PolicyRule> = nets_of.into_iter().enumerate().map(|(place, (net, kind, value))| {
                 let prefix = match kind {
                     0 => Some(PrefixMatch::Equal(net)),
                     1 => Some(PrefixMatch::In(net, 0..=128)),
@@ -460,10 +460,13 @@ mod sets {
                     3 => Some(PrefixMatch::NotIn(net, 0..=128)),
                     _ => None,
                 };
-                let matches = Matches { prefix, ..Matches::default() };
+                let community = (value > 0).then(|| standard(1, value));
+                let matches = Matches { prefix, community, ..Matches::default() };
                 PolicyRule { name: place.to_string(), matches, verdict: PolicyVerdict::Next(vec![]) }
             }).collect();
-            let (attributes, facts) = (PathAttributes::default(), Facts::default());
+            let communities = vec![Community::new(1, 1), Community::new(1, 2)];
+            let attributes = PathAttributes { communities, ..PathAttributes::default() };
+            let facts = Facts::default();
             let route = PolicyRoute {
                 prefix, source: SourceMatch::Own, peer_kind: PeerKind::Ibgp, attributes: &attributes, facts: &facts,
             };
@@ -472,7 +475,7 @@ mod sets {
             };
             let all = holding(&mut rules.iter());
             let indexed = Rules::from(rules);
-            let found = holding(&mut indexed.candidates(&prefix, 0).map(|(_, rule)| rule));
+            let found = holding(&mut indexed.candidates(&prefix, &attributes, 0).map(|(_, rule)| rule));
             prop_assert_eq!(found, all);
         }
     }

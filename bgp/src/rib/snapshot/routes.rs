@@ -273,7 +273,7 @@ impl Rib {
 }
 
 impl AttributesSnapshot {
-    fn of(attributes: &PathAttributes) -> Self {
+    pub(super) fn of(attributes: &PathAttributes) -> Self {
         Self {
             next_hop: attributes.next_hop.map(|next_hop| next_hop.addr()),
             as_path: attributes.as_path.to_string(),

@@ -96,7 +96,7 @@ pub enum RouteOrigin {
 }
 
 impl RouteOrigin {
-    pub(super) const NAMES: [(&'static str, Self); 3] =
+    pub(in crate::model) const NAMES: [(&'static str, Self); 3] =
         [("igp", Self::Igp), ("egp", Self::Egp), ("incomplete", Self::Incomplete)];
 }
 
@@ -196,7 +196,7 @@ pub(in crate::model) fn patterns(fields: &Fields<'_>, name: &str) -> Vec<Communi
 }
 
 /// Names of objects.
-pub(super) fn names(fields: &Fields<'_>, name: &str) -> Vec<String> {
+pub(in crate::model) fn names(fields: &Fields<'_>, name: &str) -> Vec<String> {
     list(fields, name).iter().filter_map(|item| item.text()).map(str::to_owned).collect()
 }
 

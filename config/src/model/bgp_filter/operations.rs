@@ -282,7 +282,8 @@ fn communities(fields: &Fields<'_>, name: &str) -> Vec<RouteCommunity> {
     list(fields, name).iter().filter_map(Entry::parse).collect()
 }
 
-fn med(entry: &Entry<'_>) -> Option<MedValue> {
+/// A number, or None.
+pub(in crate::model) fn med(entry: &Entry<'_>) -> Option<MedValue> {
     if let Data::Text(_) = entry.data() {
         return entry.choice(&[("None", MedValue::Word(NoMed::None))]);
     }
