@@ -138,6 +138,7 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("capabilities", peer.capabilities.join(", ")),
         ("restart time", seconds(peer.restart_time_secs)),
         ("filters", if peer.filters.is_empty() { "none".to_owned() } else { peer.filters.join(", ") }),
+        ("add-path", add_path(peer)),
         ("rules", if peer.rules.is_empty() { "-".to_owned() } else { peer.rules.join(", ") }),
         ("withheld", if peer.withheld.is_empty() { "-".to_owned() } else { peer.withheld.join("; ") }),
         ("reflector client", if peer.reflector_client { "yes" } else { "no" }.to_owned()),
@@ -163,17 +164,39 @@ fn peer_detail(peer: &PeerDocument) -> String {
     lines.iter().map(|(key, value)| format!("{key:17} {value}").trim_end().to_owned() + "\n").collect()
 }
 
+/// What may go in either direction: `receives ipv4-unicast; sends ipv4-unicast, at most 4`.
+fn add_path(peer: &PeerDocument) -> String {
+    let mut parts = Vec::new();
+    if !peer.add_path_receive.is_empty() {
+        parts.push(format!("receives {}", peer.add_path_receive.join(" ")));
+    }
+    if !peer.add_path_send.is_empty() {
+        let most = peer.add_path_send_maximum.map_or_else(String::new, |most| format!(", at most {most}"));
+        parts.push(format!("sends {}{most}", peer.add_path_send.join(" ")));
+    }
+    if parts.is_empty() { "-".to_owned() } else { parts.join("; ") }
+}
+
 /// `manx routes`.
 pub(super) fn routes(document: &RoutesDocument, wide: bool) -> String {
     let mut header = vec!["", "PREFIX", "NEXT HOP", "FROM", "AS PATH", "PREF", "MED", "WHY NOT"];
     if wide {
         header.splice(7..7, ["ORIGIN", "COMMUNITIES", "AGE"]);
     }
+    let has_path_ids =
+        document.routes.iter().flat_map(|route| &route.paths).any(|path| path.path_id.is_some());
+    if has_path_ids {
+        header.insert(2, "PATH ID");
+    }
     let mut rows = Vec::new();
     for route in &document.routes {
         for (nth, path) in route.paths.iter().enumerate() {
             let prefix = if nth == 0 { route.prefix.to_string() } else { String::new() };
-            rows.push(path_row(prefix, path, wide));
+            let mut row = path_row(prefix, path, wide);
+            if has_path_ids {
+                row.insert(2, path.path_id.map_or_else(String::new, |path_id| path_id.to_string()));
+            }
+            rows.push(row);
         }
     }
     render(&header, &rows) + "* best, = used beside it, s stale, ! cannot be used\n"

@@ -251,7 +251,7 @@ impl Agent {
         loop {
             let question = move |rib: &bgp::rib::Rib| rib.advertised(peer, after, PAGE);
             let page = self.rib.query(question).await.ok_or_else(Refusal::stopping)?;
-            document.routes.extend(page.routes.iter().map(snapshot::advertised));
+            snapshot::add_advertised(&mut document, &page.routes);
             after = page.next;
             if after.is_none() {
                 break;

@@ -120,7 +120,11 @@ fn registry(status: &StatusDocument, peers: &PeersDocument, task_failures: u64) 
         ("peer_received_paths", "Paths the peer has sent", Family::<PeerLabels, Gauge>::default()),
         ("peer_used_paths", "Of these: in use", Family::default()),
         ("peer_stale_paths", "Kept from its last session", Family::default()),
-        ("peer_advertised_prefixes", "Prefixes sent to the peer", Family::default()),
+        (
+            "peer_advertised_prefixes",
+            "Prefixes sent to the peer, or paths where it takes several",
+            Family::default(),
+        ),
         ("peer_flaps", "Established sessions lost", Family::default()),
     ];
     for peer in &peers.peers {

@@ -187,6 +187,14 @@ pub struct PeerDocument {
     pub maximum_prefixes: Option<u32>,
     /// TCP-MD5 (RFC 2385) is on.
     pub password: bool,
+    /// Families in which it may send several paths of a prefix (RFC 7911), as negotiated.
+    #[serde(default)]
+    pub add_path_receive: Vec<String>,
+    /// Families in which it is sent several.
+    #[serde(default)]
+    pub add_path_send: Vec<String>,
+    /// Most paths of a prefix that it is sent in these; absent: all.
+    pub add_path_send_maximum: Option<u8>,
     /// BGPFilters that its routes pass, in order.
     #[serde(default)]
     pub filters: Vec<String>,
@@ -204,7 +212,7 @@ pub struct PeerDocument {
     pub best: usize,
     /// Kept from its last session until it sends them again.
     pub stale: usize,
-    /// Prefixes we have sent it.
+    /// Paths we have sent it.
     pub advertised: usize,
     /// Messages received on all sessions.
     pub messages_in: u64,
@@ -237,6 +245,9 @@ pub struct RouteDocument {
 pub struct PathDocument {
     /// `local` or the peer's name.
     pub source: String,
+    /// Path identifier (RFC 7911), as received or as sent; absent where there is none.
+    #[serde(default)]
+    pub path_id: Option<u32>,
     /// Where packets go; absent for our own routes.
     pub next_hop: Option<String>,
     /// The AS_PATH, nearest first.
@@ -255,7 +266,7 @@ pub struct PathDocument {
     pub cluster_list: Vec<String>,
     /// ONLY_TO_CUSTOMER (RFC 9234): the AS that marked it.
     pub only_to_customer: Option<u32>,
-    /// The one that is advertised.
+    /// The one that is advertised, if one is; in what is advertised every path.
     pub best: bool,
     /// Used for forwarding beside the best one.
     pub multipath: bool,

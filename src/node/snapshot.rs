@@ -1,8 +1,8 @@
 //! What the cores show of themselves, as the documents of the local socket. Pure.
 
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 
-use bgp::PeerKind;
 use bgp::io::{DynamicSnapshot, ListenerSnapshot};
 use bgp::peer::{PeerSnapshot, State};
 use bgp::rib::snapshot::{
@@ -10,6 +10,7 @@ use bgp::rib::snapshot::{
     RouteSnapshot as RibRoute,
 };
 use bgp::rib::{Ineligible, LossReason, NotMultipath};
+use bgp::{AfiSafi, PeerKind};
 use config::{Problem, Severity};
 use fib::snapshot::{FibSnapshot, FibSummary, NextHopView, RouteSnapshot};
 use serde::Serialize;
@@ -18,7 +19,7 @@ use super::dynamic::MissingSession;
 use super::{NodeState, update_rules};
 use crate::daemon::protocol::{
     DynamicPeersDocument, FibCounts, FibDocument, FibNextHopDocument, FibRouteDocument, PathDocument,
-    PeerCounts, PeerDocument, ProblemDocument, RouteCounts, RouteDocument, StatusDocument,
+    PeerCounts, PeerDocument, ProblemDocument, RouteCounts, RouteDocument, RoutesDocument, StatusDocument,
 };
 
 /// What `manx status` is made of.
@@ -193,6 +194,7 @@ fn add_routes(document: &mut PeerDocument, summary: &PeerSummary) {
 
 fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
     let negotiated = peer.negotiated.as_ref();
+    let names = |families: &[AfiSafi]| families.iter().map(ToString::to_string).collect::<Vec<_>>();
     let messages = |counters: &bgp::peer::MessageCounters| {
         counters.opens + counters.notifications + counters.keepalives + counters.refreshes
     };
@@ -212,8 +214,7 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
         router_id: negotiated.map(|terms| terms.remote_router_id.to_string()),
         hold_time_secs: negotiated.map(|terms| terms.hold_time_secs),
         keepalive_secs: negotiated.map(|terms| terms.keepalive_secs),
-        families: negotiated
-            .map_or_else(Vec::new, |terms| terms.families.iter().map(ToString::to_string).collect()),
+        families: negotiated.map_or_else(Vec::new, |terms| names(&terms.families)),
         capabilities: negotiated.map_or_else(Vec::new, |terms| {
             terms.remote_capabilities.iter().map(ToString::to_string).collect()
         }),
@@ -230,6 +231,9 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
             .map(|terms| peer.timing.send_hold(terms.hold_time_secs).as_secs())
             .or(peer.timing.send_hold_secs.map(u64::from)),
         next_attempt_secs: peer.next_attempt_secs,
+        add_path_receive: negotiated.map_or_else(Vec::new, |terms| names(&terms.decode.add_path_receive)),
+        add_path_send: negotiated.map_or_else(Vec::new, |terms| names(&terms.encode.add_path_send)),
+        add_path_send_maximum: peer.add_paths.send_maximum.map(NonZeroU8::get),
         reflector_client,
         role: peer.role.map(|role| role.to_string()),
         maximum_prefixes: peer.prefix_limit.map(|limit| limit.received),
@@ -262,6 +266,7 @@ fn path(path: &PathSnapshot) -> PathDocument {
     };
     PathDocument {
         source: path.source.clone(),
+        path_id: named(path.path_id),
         best: path.usage == PathUsage::Best,
         multipath: matches!(path.usage, PathUsage::Multipath { .. }),
         stale: path.stale,
@@ -274,11 +279,20 @@ fn path(path: &PathSnapshot) -> PathDocument {
     }
 }
 
-/// One prefix as a peer was sent it.
-#[must_use]
-pub fn advertised(route: &AdvertisedRoute) -> RouteDocument {
-    let path = PathDocument { source: "local".to_owned(), best: true, ..attributes(&route.attributes) };
-    RouteDocument { prefix: route.prefix, paths: vec![path] }
+/// What a peer was sent, in the order of prefixes, with the paths of one prefix together.
+pub fn add_advertised(document: &mut RoutesDocument, routes: &[AdvertisedRoute]) {
+    for AdvertisedRoute { prefix, path_id, attributes: sent } in routes {
+        let path_id = named(*path_id);
+        let path = PathDocument { source: "local".to_owned(), path_id, best: true, ..attributes(sent) };
+        match document.routes.last_mut().filter(|last| last.prefix == *prefix) {
+            Some(last) => last.paths.push(path),
+            None => document.routes.push(RouteDocument { prefix: *prefix, paths: vec![path] }),
+        }
+    }
+}
+
+fn named(path_id: u32) -> Option<u32> {
+    Some(path_id).filter(|path_id| *path_id != 0)
 }
 
 pub(super) fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
@@ -380,3 +394,6 @@ fn word(value: &impl Serialize) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU8;
 
 use bgp::io::Desired as DesiredBgp;
 use bgp::peer::{
-    GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
+    AddPaths, GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
 };
 use bgp::rib::{
     DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, OriginatedRoute, RibConfig,
@@ -194,7 +195,11 @@ fn neighbor(
         timing: dynamic::timing(&session.timing),
         passive: session.passive,
         families: session.families.iter().map(|family| afi_safi(*family)).collect(),
-        add_paths: bgp::peer::AddPaths::default(),
+        add_paths: AddPaths {
+            receive: session.add_paths.receive,
+            send: session.add_paths.send,
+            send_maximum: session.add_paths.send_maximum.and_then(NonZeroU8::new),
+        },
         graceful_restart: Some(GracefulRestartConfig {
             restart_time_secs: session.max_restart_time_secs,
             restarting,

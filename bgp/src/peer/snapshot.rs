@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, Phase};
 use super::timer::Timer;
-use super::{Negotiated, Peer, PrefixLimit, Role, State, Timing};
+use super::{AddPaths, Negotiated, Peer, PrefixLimit, Role, State, Timing};
 use crate::wire::{BgpRole, Message};
 use crate::{Asn, PeerId, PeerKind, RouterId};
 
@@ -85,6 +85,8 @@ pub struct PeerSnapshot {
     pub timing: Timing,
     /// Our role (RFC 9234).
     pub role: Option<BgpRole>,
+    /// Several paths of one prefix (RFC 7911), as configured.
+    pub add_paths: AddPaths,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
     /// TCP-MD5 (RFC 2385) is on.
@@ -147,6 +149,7 @@ impl Peer {
             connect_retry_secs: config.connect_retry_secs,
             timing: config.timing,
             role: config.role,
+            add_paths: config.add_paths,
             prefix_limit: config.prefix_limit,
             password: config.password.is_some(),
             state: self.state(),

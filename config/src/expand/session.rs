@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::speaker::{Member, Speaker};
 use super::update_rules::SessionRules;
 use crate::model::{
-    Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
-    MaximumPrefixes, NextHopMode, PeerTiming, Role, Seconds, SecretValue,
+    AddPaths, Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT,
+    MAX_RESTART_TIME_DEFAULT, MaximumPrefixes, NextHopMode, PeerTiming, Role, Seconds, SecretValue,
 };
 
 /// Why a session exists.
@@ -50,6 +50,8 @@ pub struct Session {
     pub source_address: Option<IpAddr>,
     /// What is exchanged; never empty.
     pub families: Vec<Family>,
+    /// Several paths of one prefix (RFC 7911).
+    pub add_paths: AddPaths,
     /// Set: the other end is our route reflection client, in this cluster.
     pub reflector_client: Option<Ipv4Addr>,
     /// What next hop we send.
@@ -148,6 +150,7 @@ impl Session {
             local_as: local.as_number,
             source_address: local.address_towards(remote.address),
             families: vec![remote.family()],
+            add_paths: AddPaths::default(),
             reflector_client: None,
             next_hop_mode: NextHopMode::Auto,
             hold_time_secs: HOLD_TIME_DEFAULT.0,
@@ -200,6 +203,10 @@ impl Session {
             local_as,
             source_address,
             families,
+            add_paths: match origin {
+                SessionOrigin::Reverse => spec.add_paths.mirrored(),
+                SessionOrigin::Global | SessionOrigin::Node | SessionOrigin::Mesh => spec.add_paths,
+            },
             reflector_client: remote.reflector_client(local, !is_external),
             next_hop_mode: if spec.keep_original_next_hop && is_external {
                 NextHopMode::Keep
@@ -302,6 +309,15 @@ impl Session {
         }
         if self.shutdown.is_some() {
             f.write_str(" shutdown")?;
+        }
+        match self.add_paths {
+            AddPaths { receive: true, send: true, .. } => {}
+            AddPaths { receive: true, send: false, .. } => f.write_str(" add-paths receive")?,
+            AddPaths { receive: false, send: true, .. } => f.write_str(" add-paths send")?,
+            AddPaths { receive: false, send: false, .. } => f.write_str(" add-paths off")?,
+        }
+        if let Some(maximum) = self.add_paths.send_maximum {
+            write!(f, " add-paths send-maximum {maximum}")?;
         }
         if self.allow_local_as > 0 {
             write!(f, " allow-local-as {}", self.allow_local_as)?;

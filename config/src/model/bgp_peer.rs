@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::{
-    Asn, DynamicPeers, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, PeerTiming, Role, Seconds,
-    Selector, Shutdown, UpdateRules, dynamic_peers, limits, metadata, secret, timing, unique, update_rules,
+    AddPaths, Asn, DynamicPeers, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, PeerTiming, Role,
+    Seconds, Selector, Shutdown, UpdateRules, add_paths, dynamic_peers, limits, metadata, secret, timing,
+    unique, update_rules,
 };
 use crate::document::{Entry, Field, Fields};
 
@@ -79,6 +80,9 @@ pub struct BgpPeerSpec {
     /// Families to exchange, without repetitions; empty: that of the peer's address. An addition of ours.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub families: Vec<Family>,
+    /// Several paths of one prefix (RFC 7911). An addition of ours.
+    #[serde(skip_serializing_if = "AddPaths::is_default")]
+    pub add_paths: AddPaths,
     /// What the node side is to the peer (RFC 9234). An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -210,6 +214,12 @@ const SPEC: &[Field] = &[
     Field::additive("passive", "true", "only accept connections; default false"),
     Field::additive("families", "[ipv4-unicast, ipv6-unicast]", "default: the family of the peer's address"),
     Field::additive(
+        "addPaths",
+        "{sendMaximum: 4}",
+        "several paths of a prefix (RFC 7911); default both ways, all",
+    )
+    .with(add_paths::FIELDS),
+    Field::additive(
         "role",
         "Customer",
         "the node's (RFC 9234): Provider, Customer, Peer, RsServer or RsClient; on eBGP only",
@@ -312,6 +322,7 @@ impl BgpPeerSpec {
             timing,
             passive,
             families,
+            add_paths: AddPaths::read(spec),
             role,
             role_strict,
             maximum_prefixes,

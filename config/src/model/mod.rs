@@ -4,6 +4,7 @@
 //! it, and the reading of the one by the other. A value of these types has passed every check that needs no
 //! second object; checks between objects are [`crate::catalog`]'s.
 
+mod add_paths;
 mod address;
 mod as_path_regex;
 mod asn;
@@ -30,6 +31,7 @@ mod update_rules;
 
 use serde::{Serialize, Serializer};
 
+pub use add_paths::AddPaths;
 pub use address::{PeerAddress, PeerAddressError};
 pub use as_path_regex::{AsPathRegex, AsPathRegexError};
 pub use asn::{Asn, AsnError};

@@ -255,17 +255,19 @@ fn render(config: &BirdConfig) -> String {
         }
     }
     for neighbor in &config.neighbors {
-        let Neighbor { name, local, address, remote_as, hold_time, passive, bird_options, .. } = neighbor;
+        let Neighbor { name, local, address, remote_as, hold_time, passive, add_paths, bird_options, .. } =
+            neighbor;
         let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
         let local_as = config.local_as;
         let passive = if *passive { "on" } else { "off" };
+        let add_paths = if *add_paths { "on" } else { "off" };
         let options: String = bird_options.iter().map(|line| format!("  {line};\n")).collect();
         let _ = write!(
             text,
             "protocol bgp {name} {{\n  local {local} as {local_as};\n  neighbor {address} as {remote_as};\n  \
              hold time {hold_time};\n  passive {passive};\n  connect delay time 1;\n  connect retry time 2;\n  \
              error wait time 1, 2;\n{options}  {family} {{ import all; export where source ~ [RTS_STATIC, RTS_BGP]; \
-             }};\n}}\n"
+             add paths {add_paths}; }};\n}}\n"
         );
     }
     text

@@ -36,7 +36,16 @@ fn a_node_and_its_tor_become_a_whole_desired_state() {
     assert_eq!((neighbor.name.as_str(), neighbor.hold_time_secs), ("bgppeer/tor", 9));
     let restart = GracefulRestartConfig { restart_time_secs: 33, restarting: true };
     assert_eq!(neighbor.graceful_restart, Some(restart));
+    assert_eq!(neighbor.add_paths, AddPaths::ALL, "as Calico's BIRD configuration has it");
     assert_eq!(neighbor.next_hop_v6, Some("2001:db8::1".parse().unwrap()));
+}
+
+#[test]
+fn several_paths_are_what_the_manifest_says() {
+    let tor = TOR.replace("holdTime: 9s", "addPaths: {receive: false, sendMaximum: 3}");
+    let (desired, _) = desired(&resources(&[NODE, &tor]), "node1", true).unwrap();
+    let expected = AddPaths { receive: false, send: true, send_maximum: NonZeroU8::new(3) };
+    assert_eq!(desired.bgp.neighbors[0].add_paths, expected);
 }
 
 #[test]

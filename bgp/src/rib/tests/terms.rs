@@ -2,6 +2,7 @@
 //! compile until somebody has said here whether it can change a byte.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use crate::peer::{Negotiated, NextHopMode, PeerRestart};
@@ -140,6 +141,13 @@ fn knobs() -> (Knobs, Knobs) {
         ("families", change(|peer| peer.negotiated.families = AfiSafi::ALL.to_vec())),
         ("four_octet_as", change(|peer| peer.negotiated.encode.four_octet_as = false)),
         ("add_path_send", change(|peer| peer.negotiated.encode.add_path_send = AfiSafi::ALL.to_vec())),
+        (
+            "at most two of several paths",
+            change(|peer| {
+                peer.negotiated.encode.add_path_send = AfiSafi::ALL.to_vec();
+                peer.add_path_maximum = NonZeroU8::new(2);
+            }),
+        ),
         ("extended_message", change(|peer| peer.negotiated.encode.extended_message = true)),
         ("role", change(|peer| peer.negotiated.role = Some(BgpRole::Peer))),
         ("next_hop_mode keep", change(|peer| peer.next_hop_mode = NextHopMode::Keep)),
@@ -193,6 +201,7 @@ fn knobs() -> (Knobs, Knobs) {
                 peer.next_hop_v4 = Some(Ipv4Addr::new(10, 255, 0, 9));
             }),
         ),
+        ("a maximum of paths where one is sent", change(|peer| peer.add_path_maximum = NonZeroU8::new(2))),
         ("allow_local_as", change(|peer| peer.allow_local_as = 2)),
         ("meshed, but no client", change(|peer| peer.rules.is_meshed_client = true)),
         ("enforce_first_as", change(|peer| peer.rules.enforce_first_as = true)),
