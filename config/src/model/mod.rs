@@ -19,6 +19,7 @@ mod node;
 mod seconds;
 mod secret;
 pub mod selector;
+mod tcp_ao;
 mod timing;
 
 use serde::{Serialize, Serializer};
@@ -49,6 +50,7 @@ pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, 
 pub use seconds::{Seconds, SecondsError};
 pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
+pub use tcp_ao::{TcpAo, TcpAoAlgorithm, TcpAoKey};
 pub use timing::{IDLE_HOLD_TIME_DEFAULT, MAXIMUM_IDLE_HOLD_TIME_DEFAULT, PeerTiming};
 
 use crate::document::{Entry, Field, Fields};

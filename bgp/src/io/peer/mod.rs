@@ -28,7 +28,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
-use tracing::{debug, info, trace};
+use tracing::{debug, info, trace, warn};
 
 use super::connection::{Connection, Written};
 use super::feed::Feed;
@@ -228,7 +228,7 @@ impl NeighborTask {
         }
         let config = self.peer.config();
         if let Err(error) = sockopt::adopt(&stream, config.address, config) {
-            debug!(neighbor = %config.name, %error, "accepted connection closed: its options cannot be set");
+            warn!(neighbor = %config.name, %error, "accepted connection closed: its options cannot be set");
             return;
         }
         self.connect(role, stream, now);
