@@ -190,6 +190,12 @@ pub struct PeerDocument {
     /// BGPFilters that its routes pass, in order.
     #[serde(default)]
     pub filters: Vec<String>,
+    /// What is demanded of its routes and done to those it gets, beside filters; only what is not the default.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// What it is not sent or what is not taken from it for want of a filter (RFC 8212).
+    #[serde(default)]
+    pub withheld: Vec<String>,
     /// Paths it has sent.
     pub received: usize,
     /// Of these: eligible.
@@ -206,6 +212,8 @@ pub struct PeerDocument {
     pub messages_out: u64,
     /// UPDATEs received on all sessions.
     pub updates_in: u64,
+    /// Attributes of theirs that were discarded, or cost their routes (RFC 7606), over all sessions.
+    pub malformed_attributes: u64,
 }
 
 /// `GET /v1/routes[?prefix=…|received=PEER|advertised=PEER]`.
@@ -257,6 +265,13 @@ pub struct PathDocument {
     pub ineligible: Option<String>,
     /// The decision step that it lost.
     pub lost: Option<String>,
+    /// The source of the path that it lost to: the best one, but for MED the best of its neighboring AS. Absent
+    /// for a path in use.
+    #[serde(default)]
+    pub lost_to: Option<String>,
+    /// Why it is not used beside the best one, if it lost only after the metric of the next hop.
+    #[serde(default)]
+    pub not_multipath: Option<String>,
     /// Seconds since it was received.
     pub age_secs: u64,
 }
@@ -300,6 +315,113 @@ pub struct FibNextHopDocument {
     pub device: String,
     /// Share of the traffic.
     pub weight: u16,
+}
+
+/// What `manx policy test` prints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyTestDocument {
+    /// How many are as expected.
+    pub passed: usize,
+    /// How many are not.
+    pub failed: usize,
+    /// By name.
+    pub tests: Vec<FilterTestDocument>,
+}
+
+/// One BGPFilterTest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterTestDocument {
+    /// Its name.
+    pub name: String,
+    /// All is as expected.
+    pub ok: bool,
+    /// What became of the route: `Accept`, `Reject`, or `Default` where no rule ended it.
+    pub action: String,
+    /// The rule that ended it.
+    pub rule: Option<String>,
+    /// What is not as expected.
+    pub differences: Vec<DifferenceDocument>,
+}
+
+/// Something that is not as expected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DifferenceDocument {
+    /// A field of `expect`.
+    pub field: String,
+    /// What stands there.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+}
+
+/// `POST /v1/policy/test` with manifests: what they would change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicyTrialDocument {
+    /// By peer and direction; peers without a session are left out.
+    pub trials: Vec<TrialDocument>,
+}
+
+/// One peer and direction.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrialDocument {
+    /// The peer's name.
+    pub peer: String,
+    /// `import` or `export`.
+    pub direction: String,
+    /// Routes that were looked at.
+    pub routes: usize,
+    /// Of these: rejected now, would pass.
+    pub accepted: usize,
+    /// Of these: pass now, would be rejected.
+    pub rejected: usize,
+    /// Of these: would pass with other attributes.
+    pub changed: usize,
+    /// Those, by prefix.
+    pub different: Vec<TriedRouteDocument>,
+}
+
+/// A route that would fare differently.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TriedRouteDocument {
+    /// The destination.
+    pub prefix: IpNet,
+    /// As it is.
+    pub now: TriedDocument,
+    /// As it would be.
+    pub then: TriedDocument,
+}
+
+/// What a policy makes of a route.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TriedDocument {
+    /// The rule that ends it; absent where none does.
+    pub rule: Option<String>,
+    /// Its attributes then, and nothing else of a path; absent: it does not pass.
+    pub path: Option<PathDocument>,
+}
+
+/// `GET /v1/policy`: which rules decide how much, by peer, direction and order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicyDocument {
+    /// Rules of the filters of peers with a session; those of a family without one are left out.
+    pub rules: Vec<RuleDocument>,
+}
+
+/// One rule for one peer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuleDocument {
+    /// The peer's name.
+    pub peer: String,
+    /// `import` or `export`.
+    pub direction: String,
+    /// `fabric rule 2`; absent: no rule ended it.
+    pub rule: Option<String>,
+    /// Accept, Reject or Next; absent with `rule`.
+    pub action: Option<String>,
+    /// `ipv4` or `ipv6`; absent with `rule`.
+    pub family: Option<String>,
+    /// Routes that it decides, now.
+    pub routes: usize,
 }
 
 /// Any refusal, with an HTTP status of 4xx or 5xx.

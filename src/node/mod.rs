@@ -3,8 +3,11 @@
 
 pub mod dynamic;
 mod policy;
+pub mod policy_test;
+pub mod policy_trial;
 pub mod snapshot;
 pub mod translate;
+mod update_rules;
 pub mod wiring;
 
 use std::net::Ipv4Addr;

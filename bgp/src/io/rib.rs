@@ -175,7 +175,10 @@ impl RibThread {
             | RibEvent::Refresh { .. }
             | RibEvent::PrefixLimit { .. }
             | RibEvent::AdvertisementInterval { .. }
+            | RibEvent::AddPathMaximum { .. }
             | RibEvent::PolicyChanged { .. }
+            | RibEvent::RulesChanged { .. }
+            | RibEvent::ReflectorClientChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }

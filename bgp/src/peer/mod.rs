@@ -29,6 +29,7 @@
 //!
 //! Left out: DelayOpen (§8.1.1). It spares a collision at the price of a delay, and the collision is cheap.
 
+mod add_path;
 pub mod change;
 mod closing;
 mod collision;
@@ -46,6 +47,7 @@ pub mod tcp_ao;
 mod timer;
 pub mod timing;
 
+pub use add_path::AddPaths;
 pub use change::ConfigChange;
 pub use config::{
     GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,

@@ -73,7 +73,7 @@ async fn speaker(n: u8) -> (Speaker, IpAddr, SocketAddr) {
     let waiting = NeighborConfig { passive: true, address: them, ..neighbor(1) };
     let rib = RibConfig {
         router_id: RouterId(Ipv4Addr::LOCALHOST),
-        multipath_max: 1,
+        decision: crate::rib::DecisionRules::default(),
         restarting: false,
         export: ExportPolicy::default(),
     };
