@@ -129,6 +129,11 @@ impl Agent {
         Ok(snapshot::fib(&fib, self.fib_enabled))
     }
 
+    /// Defects that ended the task of a peer.
+    pub(super) fn task_failures(&self) -> u64 {
+        self.observer.as_ref().map_or(0, Observer::task_failures)
+    }
+
     /// What these manifests would change if they stood in the files.
     pub(super) async fn try_policy(&self, manifests: &str) -> Result<PolicyTrialDocument, Refusal> {
         let objects = policy_trial::objects(manifests).map_err(Refusal::bad_request)?;
@@ -188,11 +193,6 @@ impl Agent {
         let peers = self.rib.query(bgp::rib::Rib::peers).await.ok_or_else(Refusal::stopping)?;
         let up = peers.into_iter().filter(|peer| peer.state == PeerState::Up);
         Ok(up.map(|peer| (peer.peer, peer.name)).collect())
-    }
-
-    /// Defects that ended the task of a peer.
-    pub(super) fn task_failures(&self) -> u64 {
-        self.observer.as_ref().map_or(0, Observer::task_failures)
     }
 
     async fn peer_snapshots(&self) -> Vec<bgp::peer::PeerSnapshot> {

@@ -1,11 +1,11 @@
-//! Templates of dynamic peers and sessions that cannot be had, in the speaker's words.
+//! Templates of dynamic peers, sessions that cannot be had, timers and keys, in the speaker's words.
 
 use std::net::IpAddr;
 
 use bgp::Asn;
-use bgp::peer::{AsRange, DynamicNeighbors, NeighborConfig, Timing};
-use config::expand::{SessionTemplate, Unstartable};
-use config::model::{IDLE_HOLD_TIME_DEFAULT, MAXIMUM_IDLE_HOLD_TIME_DEFAULT, PeerTiming};
+use bgp::peer::{AoAlgorithm, AoKey, AsRange, DynamicNeighbors, NeighborConfig, Password, Timing};
+use config::expand::{Session, SessionTemplate, Unstartable};
+use config::model::{IDLE_HOLD_TIME_DEFAULT, MAXIMUM_IDLE_HOLD_TIME_DEFAULT, PeerTiming, TcpAoAlgorithm};
 
 /// A session that is configured but cannot be had, to be shown beside the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,4 +61,21 @@ pub(super) fn missing(unstartable: &Unstartable) -> MissingSession {
         remote_as: session.remote_as.number(),
         reason: unstartable.reason.clone(),
     }
+}
+
+/// `None`: one of them cannot be one, and then the session must not run.
+pub(super) fn ao_keys(session: &Session) -> Option<Vec<AoKey>> {
+    let key = |(key, secret): &(config::model::TcpAoKey, config::model::SecretValue)| {
+        Some(AoKey {
+            send_id: key.send_id,
+            receive_id: key.receive_id,
+            algorithm: match key.algorithm {
+                TcpAoAlgorithm::HmacSha1 => AoAlgorithm::HmacSha1,
+                TcpAoAlgorithm::Aes128Cmac => AoAlgorithm::Aes128Cmac,
+                TcpAoAlgorithm::HmacSha256 => AoAlgorithm::HmacSha256,
+            },
+            secret: Password::new(secret.octets().clone())?,
+        })
+    };
+    session.tcp_ao.iter().map(key).collect()
 }

@@ -206,6 +206,7 @@ fn neighbor(
         }),
         ttl_security_hops: session.ttl_security_hops,
         password,
+        tcp_ao: dynamic::ao_keys(session)?,
         next_hop_mode: match session.next_hop_mode {
             ManifestNextHopMode::Auto => NextHopMode::Auto,
             ManifestNextHopMode::SelfAddress => NextHopMode::SelfAddress,

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::peer::Command;
-use crate::peer::{DynamicNeighbors, NeighborConfig, Password};
+use crate::peer::{AoKey, DynamicNeighbors, NeighborConfig, Password};
 
 /// A connection from an address that no neighbor has, but that a template covers.
 #[derive(Debug)]
@@ -46,6 +46,15 @@ impl Directory {
     /// The keys that a listener of one family needs (RFC 2385), by whom they are for. The kernel takes the longest
     /// prefix that has one.
     pub(super) fn passwords(&self, is_v4: bool) -> BTreeMap<IpNet, Password> {
+        self.keys(is_v4, |config| config.password.clone())
+    }
+
+    /// The same for TCP-AO (RFC 5925).
+    pub(super) fn ao_keys(&self, is_v4: bool) -> BTreeMap<IpNet, Vec<AoKey>> {
+        self.keys(is_v4, |config| Some(config.tcp_ao.clone()).filter(|keys| !keys.is_empty()))
+    }
+
+    fn keys<K>(&self, is_v4: bool, key: fn(&NeighborConfig) -> Option<K>) -> BTreeMap<IpNet, K> {
         let neighbors =
             self.neighbors.values().map(|entry| (IpNet::from(entry.config.address), &*entry.config));
         let prefixes = self
@@ -53,6 +62,6 @@ impl Directory {
             .iter()
             .flat_map(|group| group.prefixes.iter().map(|prefix| (prefix.trunc(), &group.template)));
         let of_family = prefixes.chain(neighbors).filter(|(prefix, _)| prefix.addr().is_ipv4() == is_v4);
-        of_family.filter_map(|(prefix, config)| Some((prefix, config.password.clone()?))).collect()
+        of_family.filter_map(|(prefix, config)| Some((prefix, key(config)?))).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! One listen address: accepts, and hands each connection to the neighbor it comes from, or to the speaker where
 //! only a template covers its address. What comes from anybody else is closed and counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 use super::directory::{Arrival, Directory};
 use super::peer::Command;
 use super::sockopt;
-use crate::peer::Password;
+use crate::peer::{AoKey, Password};
 
 /// First and longest wait before an address that could not be listened on is tried again.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -77,6 +77,7 @@ impl Listener {
             arrivals,
             snapshot: sender,
             passwords: BTreeMap::new(),
+            ao_keys: BTreeMap::new(),
             unlogged: 0,
             logged_at: None,
         };
@@ -109,6 +110,7 @@ struct Acceptor {
     snapshot: watch::Sender<ListenerSnapshot>,
     /// The keys that the socket has.
     passwords: BTreeMap<IpNet, Password>,
+    ao_keys: BTreeMap<IpNet, Vec<AoKey>>,
     /// Unknown connections since the last one that was logged.
     unlogged: u64,
     logged_at: Option<Instant>,
@@ -192,7 +194,29 @@ impl Acceptor {
                 Err(error) => failure = Some((remote, error)),
             }
         }
+        let failure = self.apply_ao_keys(listener).or(failure);
         self.report_passwords(failure);
+    }
+
+    /// The same for TCP-AO. A neighbor whose keys cannot be set is let in by the listener and not by its own task,
+    /// which asks for them again.
+    fn apply_ao_keys(&mut self, listener: &TcpListener) -> Option<(IpNet, io::Error)> {
+        let wanted = self.directory.borrow().ao_keys(self.address.is_ipv4());
+        let mut failure = None;
+        let all = self.ao_keys.keys().chain(wanted.keys()).copied().collect::<BTreeSet<_>>();
+        for remote in all {
+            let keys = |of: &BTreeMap<IpNet, Vec<AoKey>>| of.get(&remote).cloned().unwrap_or_default();
+            let (old, new) = (keys(&self.ao_keys), keys(&wanted));
+            if old == new {
+                continue;
+            }
+            match sockopt::change_listener_ao_keys(listener, remote, (&old, &new)) {
+                Ok(()) if new.is_empty() => drop(self.ao_keys.remove(&remote)),
+                Ok(()) => drop(self.ao_keys.insert(remote, new)),
+                Err(error) => failure = Some((remote, error)),
+            }
+        }
+        failure
     }
 
     /// A neighbor whose key is not there cannot reach us; our own dials do not depend on it.
@@ -200,7 +224,7 @@ impl Acceptor {
         let text = failure.map(|(remote, error)| match error.raw_os_error() {
             // Every key takes from the socket's option memory.
             Some(libc::ENOMEM) => format!("no room for the password of {remote}: raise net.core.optmem_max"),
-            Some(_) | None => format!("the password of {remote} cannot be set: {error}"),
+            Some(_) | None => format!("the key of {remote} cannot be set: {error}"),
         });
         if self.snapshot.borrow().error == text {
             return;

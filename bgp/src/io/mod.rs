@@ -26,6 +26,7 @@ mod peer;
 pub mod rib;
 mod sockopt;
 pub mod speaker;
+mod tcp_ao;
 
 pub use listener::ListenerSnapshot;
 pub use rib::{RibHandle, RibSink, ToPeer};

@@ -174,8 +174,8 @@ impl RibThread {
             | RibEvent::Update { .. }
             | RibEvent::Refresh { .. }
             | RibEvent::PrefixLimit { .. }
-            | RibEvent::AddPathMaximum { .. }
             | RibEvent::AdvertisementInterval { .. }
+            | RibEvent::AddPathMaximum { .. }
             | RibEvent::PolicyChanged { .. }
             | RibEvent::RulesChanged { .. }
             | RibEvent::ReflectorClientChanged { .. }

@@ -11,7 +11,8 @@ use ipnet::IpNet;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::peer::{NeighborConfig, Password};
+use super::tcp_ao;
+use crate::peer::{AoKey, NeighborConfig, Password};
 
 /// Internetwork control, CS6 (RFC 4594 §3.1), as the TOS octet.
 const TOS_INTERNET_CONTROL: u32 = 0xc0;
@@ -39,6 +40,7 @@ pub(super) async fn connect(config: NeighborConfig) -> io::Result<TcpStream> {
     }
     // Before the SYN, so that the whole handshake has the right TTL and is signed.
     set_password(&SockRef::from(&socket), remote.ip().into(), config.password.as_ref())?;
+    tcp_ao::set_keys(&SockRef::from(&socket), remote.ip(), &config.tcp_ao)?;
     apply(SockRef::from(&socket), remote.ip(), &config)?;
     TcpSocket::from_std_stream(socket.into()).connect(remote).await
 }
@@ -48,6 +50,7 @@ pub(super) async fn connect(config: NeighborConfig) -> io::Result<TcpStream> {
 /// unsigned is dropped from here on.
 pub(super) fn adopt(stream: &TcpStream, remote: IpAddr, config: &NeighborConfig) -> io::Result<()> {
     set_password(&SockRef::from(stream), remote.into(), config.password.as_ref())?;
+    tcp_ao::set_keys(&SockRef::from(stream), remote, &config.tcp_ao)?;
     apply(SockRef::from(stream), remote, config)
 }
 
@@ -89,6 +92,16 @@ pub(super) fn change_listener_password(
     password: Option<&Password>,
 ) -> io::Result<()> {
     set_password(&SockRef::from(listener), remote, password)
+}
+
+/// Replaces the TCP-AO keys with which a listener answers neighbors.
+pub(super) fn change_listener_ao_keys(
+    listener: &TcpListener,
+    remote: IpNet,
+    (old, new): (&[AoKey], &[AoKey]),
+) -> io::Result<()> {
+    tcp_ao::remove_listener_keys(&SockRef::from(listener), remote, old)?;
+    tcp_ao::add_listener_keys(&SockRef::from(listener), remote, new)
 }
 
 /// Whether bytes have arrived that have not been read.
@@ -179,6 +192,18 @@ fn set_min_ttl(socket: &SockRef<'_>, remote: IpAddr, ttl: u32) -> io::Result<()>
     set_int(socket, level, option, libc::c_int::try_from(ttl).unwrap_or(libc::c_int::MAX))
 }
 
+/// An option of TCP whose value is a struct, as octets.
+pub(super) fn set_octets(socket: &SockRef<'_>, option: libc::c_int, value: &[u8]) -> io::Result<()> {
+    let len = libc::socklen_t::try_from(value.len()).unwrap_or_default();
+    // SAFETY: the descriptor is open as long as `socket` is borrowed; the kernel reads `len` octets from the
+    // slice, which has as many. It copies them, so their alignment does not matter.
+    #[allow(unsafe_code)]
+    let result = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, value.as_ptr().cast(), len)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 fn set_int(
     socket: &SockRef<'_>,
     level: libc::c_int,
@@ -242,7 +267,7 @@ fn set_password(socket: &SockRef<'_>, remote: IpNet, password: Option<&Password>
 }
 
 /// A `sockaddr_in` or `sockaddr_in6` up to the end of its address. The port does not count.
-fn socket_address(address: IpAddr) -> Vec<u8> {
+pub(super) fn socket_address(address: IpAddr) -> Vec<u8> {
     let family = |number| libc::sa_family_t::try_from(number).unwrap_or_default().to_ne_bytes();
     let port = [0; 2];
     match address {
@@ -254,7 +279,7 @@ fn socket_address(address: IpAddr) -> Vec<u8> {
     }
 }
 
-fn padded<const LEN: usize>(octets: &[u8]) -> [u8; LEN] {
+pub(super) fn padded<const LEN: usize>(octets: &[u8]) -> [u8; LEN] {
     let mut padded = [0; LEN];
     for (to, from) in padded.iter_mut().zip(octets) {
         *to = *from;

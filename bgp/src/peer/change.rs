@@ -40,6 +40,7 @@ impl ConfigChange {
             graceful_restart,
             ttl_security_hops,
             password,
+            tcp_ao,
             next_hop_mode,
             next_hop_v4,
             next_hop_v6,
@@ -71,6 +72,8 @@ impl ConfigChange {
             when(*password != new.password, Self::Live),
             // The RIB is told, and a session that ended because of it may begin again.
             when(*prefix_limit != new.prefix_limit, Self::Live),
+            // A rollover in place is the kernel's to offer, and not every one has TCP-AO at all.
+            when(*tcp_ao != new.tcp_ao, Self::Reset),
             when(*shutdown != new.shutdown, Self::Reset),
             // The RIB is told, and works the difference out.
             when(*import != new.import, Self::Live),

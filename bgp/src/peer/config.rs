@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AddPaths, Dynamic, Timing};
+use super::{AddPaths, AoKey, Dynamic, Timing};
 use crate::rib::{Policy, UpdateRules};
 use crate::wire::BgpRole;
 use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
@@ -129,6 +129,9 @@ pub struct NeighborConfig {
     /// TCP-MD5 (RFC 2385); `None` is off.
     #[serde(skip)]
     pub password: Option<Password>,
+    /// Keys of TCP-AO (RFC 5925), the one that is sent with first; empty: off. Never together with a password.
+    #[serde(skip)]
+    pub tcp_ao: Vec<AoKey>,
     /// What next hop we send.
     pub next_hop_mode: NextHopMode,
     /// Our address for IPv4 routes when the session's own address is not IPv4.
@@ -186,6 +189,7 @@ impl NeighborConfig {
             graceful_restart: None,
             ttl_security_hops: None,
             password: None,
+            tcp_ao: Vec::new(),
             next_hop_mode: NextHopMode::Auto,
             next_hop_v4: None,
             next_hop_v6: None,

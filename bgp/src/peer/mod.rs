@@ -43,6 +43,7 @@ mod input;
 pub mod negotiate;
 mod opening;
 pub mod snapshot;
+pub mod tcp_ao;
 mod timer;
 pub mod timing;
 
@@ -56,6 +57,7 @@ pub use event::{DownReason, PeerEffect, PeerEvent, Role, StopReason};
 pub use fsm::{Peer, State};
 pub use negotiate::{Negotiated, PeerRestart};
 pub use snapshot::{ConnectionSnapshot, MessageCounters, PeerSnapshot};
+pub use tcp_ao::{AoAlgorithm, AoKey};
 pub use timing::Timing;
 
 #[cfg(test)]

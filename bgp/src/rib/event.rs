@@ -185,19 +185,19 @@ pub enum RibEvent {
         /// From now on.
         limit: Option<PrefixLimit>,
     },
-    /// Another number of paths for a peer; it is told the difference.
-    AddPathMaximum {
-        /// Whose.
-        peer: PeerId,
-        /// Replaces [`RibPeer::add_path_maximum`].
-        maximum: Option<NonZeroU8>,
-    },
     /// Another MinRouteAdvertisementInterval for an established peer, from its next advertisement on.
     AdvertisementInterval {
         /// Whose.
         peer: PeerId,
         /// Seconds; 0: none.
         secs: u16,
+    },
+    /// Another number of paths for a peer; it is told the difference.
+    AddPathMaximum {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::add_path_maximum`].
+        maximum: Option<NonZeroU8>,
     },
     /// Other policies for a peer, its session staying as it is. What that changes of its paths and of what it
     /// has been sent is worked out from what is there; the peer is not asked for anything.

@@ -183,8 +183,8 @@ impl Rib {
             RibEvent::Update { peer, update } => self.handle_update(peer, *update),
             RibEvent::Refresh { peer, family } => self.handle_refresh(peer, family),
             RibEvent::PrefixLimit { peer, limit } => self.handle_prefix_limit(peer, limit),
-            RibEvent::AddPathMaximum { peer, maximum } => self.handle_add_path_maximum(peer, maximum),
             RibEvent::AdvertisementInterval { peer, secs } => self.handle_interval(peer, secs),
+            RibEvent::AddPathMaximum { peer, maximum } => self.handle_add_path_maximum(peer, maximum),
             RibEvent::PolicyChanged { peer, import, export } => {
                 self.handle_policy_changed(peer, import, export);
             }

@@ -9,7 +9,7 @@ use super::speaker::{Member, Speaker};
 use super::update_rules::SessionRules;
 use crate::model::{
     AddPaths, Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT,
-    MAX_RESTART_TIME_DEFAULT, MaximumPrefixes, NextHopMode, PeerTiming, Role, Seconds, SecretValue,
+    MAX_RESTART_TIME_DEFAULT, MaximumPrefixes, NextHopMode, PeerTiming, Role, Seconds, SecretValue, TcpAoKey,
 };
 
 /// Why a session exists.
@@ -70,6 +70,8 @@ pub struct Session {
     pub ttl_security_hops: Option<u8>,
     /// The key of TCP-MD5 (RFC 2385), 1 to 80 octets.
     pub password: Option<SecretValue>,
+    /// Keys of TCP-AO (RFC 5925), each with its value; empty: off.
+    pub tcp_ao: Vec<(TcpAoKey, SecretValue)>,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
     /// What is demanded of its routes and done to those it gets, beside filters.
@@ -160,6 +162,7 @@ impl Session {
             max_restart_time_secs: restart_time.unwrap_or(MAX_RESTART_TIME_DEFAULT).0,
             ttl_security_hops: None,
             password: None,
+            tcp_ao: Vec::new(),
             allow_local_as: 0,
             rules: SessionRules::default(),
             role: None,
@@ -300,6 +303,9 @@ impl Session {
         }
         if self.password.is_some() {
             f.write_str(" password")?;
+        }
+        for (key, _) in &self.tcp_ao {
+            write!(f, " tcp-ao {}/{}", key.send_id, key.receive_id)?;
         }
         if let Some(role) = self.role {
             write!(f, " role {role:?}{}", if self.role_strict { " strict" } else { "" })?;

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{
     AddPaths, Asn, DynamicPeers, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, PeerTiming, Role,
-    Seconds, Selector, Shutdown, UpdateRules, add_paths, dynamic_peers, limits, metadata, secret, timing,
-    unique, update_rules,
+    Seconds, Selector, Shutdown, TcpAo, UpdateRules, add_paths, dynamic_peers, limits, metadata, secret,
+    tcp_ao, timing, unique, update_rules,
 };
 use crate::document::{Entry, Field, Fields};
 
@@ -65,6 +65,9 @@ pub struct BgpPeerSpec {
     /// The key of TCP-MD5 (RFC 2385); `None`: not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<PasswordSource>,
+    /// TCP-AO; never together with a password. An addition of ours.
+    #[serde(rename = "tcpAO", skip_serializing_if = "Option::is_none")]
+    pub tcp_ao: Option<TcpAo>,
     /// Hold time: 0, or 3 s and more; default 90 s. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_time: Option<Seconds>,
@@ -202,6 +205,7 @@ const SPEC: &[Field] = &[
     ),
     Field::honoured("password", "{secretKeyRef: {name: a, key: b}}", "TCP-MD5 (RFC 2385): a key of a Secret")
         .with(secret::PASSWORD),
+    tcp_ao::TCP_AO,
     Field::additive("holdTime", "30s", "0s, or 3s to 65535s; default 90s"),
     Field::additive("connectRetryTime", "2s", "time between attempts to connect, from 1s; default 5s"),
     timing::IDLE_HOLD,
@@ -301,6 +305,7 @@ impl BgpPeerSpec {
         let maximum_prefixes = MaximumPrefixes::read(spec);
         let shutdown = Shutdown::read(spec);
         let password = PasswordSource::read(spec, "password");
+        let tcp_ao = TcpAo::read(spec);
         Some(Self {
             nodes: nodes?,
             remote: remote?,
@@ -317,6 +322,7 @@ impl BgpPeerSpec {
             ttl_security: ttl_security.filter(|hops| *hops > 0),
             reverse_peering: reverse_peering.unwrap_or_default(),
             password,
+            tcp_ao,
             hold_time: times.hold,
             connect_retry_time: times.connect_retry,
             timing,

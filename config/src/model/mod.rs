@@ -26,6 +26,7 @@ mod node;
 mod seconds;
 mod secret;
 pub mod selector;
+mod tcp_ao;
 mod timing;
 mod update_rules;
 
@@ -71,6 +72,7 @@ pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, 
 pub use seconds::{Seconds, SecondsError};
 pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
+pub use tcp_ao::{TcpAo, TcpAoAlgorithm, TcpAoKey};
 pub use timing::{IDLE_HOLD_TIME_DEFAULT, MAXIMUM_IDLE_HOLD_TIME_DEFAULT, PeerTiming};
 pub use update_rules::{RemovePrivateAs, UpdateRules};
 

@@ -70,6 +70,36 @@ fn without_its_node_object_a_node_keeps_what_it_had_and_says_so() {
     assert!(gone.problems.iter().any(|problem| problem.message.contains("stays in force")), "{gone:?}");
 }
 
+/// The example of the documentation is in force as it stands.
+#[test]
+fn the_documented_dynamic_peers_mean_what_the_document_says() {
+    let document = include_str!("../../../docs/manifests.md");
+    let block = document.split("```yaml\n").find(|rest| rest.contains("peerPrefix:")).unwrap();
+    let block = block.split("```").next().unwrap();
+    let node = "
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: rr1, labels: {role: rr}}
+spec: {bgp: {asNumber: 64512, ipv4Address: 192.0.2.1/24}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: bgp-passwords}
+stringData: {rack: one}
+";
+    let (desired, problems) = desired(&resources(&[block, node]), "rr1", false).unwrap();
+    assert_eq!(problems, []);
+    let [rack] = desired.bgp.dynamic.as_slice() else { panic!("{desired:?}") };
+    assert_eq!((rack.name.as_str(), rack.maximum), ("bgppeer/rack", 50));
+    let ranges: Vec<String> = rack.as_ranges.iter().map(ToString::to_string).collect();
+    assert_eq!(ranges, ["65001", "65010-65020"]);
+    let peer = rack.neighbor("10.1.0.7".parse().unwrap());
+    assert_eq!(peer.name, "bgppeer/rack/dynamic/10.1.0.7");
+    assert_eq!((peer.families, peer.ttl_security_hops), (vec![AfiSafi::IPV4_UNICAST], Some(1)));
+    assert_eq!((peer.password, peer.passive), (Password::new(*b"one"), true));
+    assert!(desired.bgp.neighbors.is_empty());
+}
+
 #[test]
 fn the_choice_of_the_best_path_reaches_the_rib() {
     let cluster = |best_path: &str| {

@@ -28,7 +28,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
-use tracing::{debug, info, trace};
+use tracing::{debug, info, trace, warn};
 
 use super::connection::{Connection, Written};
 use super::feed::Feed;
@@ -185,14 +185,14 @@ impl NeighborTask {
         if self.session.is_some() && config.prefix_limit != self.peer.config().prefix_limit {
             self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit: config.prefix_limit });
         }
+        let secs = config.timing.advertisement_interval_secs;
+        if self.session.is_some() && secs != self.peer.config().timing.advertisement_interval_secs {
+            self.feed.push_event(RibEvent::AdvertisementInterval { peer: self.id, secs });
+        }
         let add_path_maximum = config.add_paths.send_maximum;
         if self.session.is_some() && add_path_maximum != self.peer.config().add_paths.send_maximum {
             let maximum = add_path_maximum;
             self.feed.push_event(RibEvent::AddPathMaximum { peer: self.id, maximum });
-        }
-        let secs = config.timing.advertisement_interval_secs;
-        if self.session.is_some() && secs != self.peer.config().timing.advertisement_interval_secs {
-            self.feed.push_event(RibEvent::AdvertisementInterval { peer: self.id, secs });
         }
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
@@ -243,7 +243,7 @@ impl NeighborTask {
         }
         let config = self.peer.config();
         if let Err(error) = sockopt::adopt(&stream, config.address, config) {
-            debug!(neighbor = %config.name, %error, "accepted connection closed: its options cannot be set");
+            warn!(neighbor = %config.name, %error, "accepted connection closed: its options cannot be set");
             return;
         }
         self.connect(role, stream, now);

@@ -14,10 +14,15 @@ fn a_policy() -> Policy {
     Policy { ipv4: vec![PolicyRule { name, matches, verdict }].into(), ..Policy::default() }
 }
 
+fn an_ao_key() -> AoKey {
+    let (algorithm, secret) = (AoAlgorithm::HmacSha1, Password::new(*b"x").unwrap());
+    AoKey { send_id: 1, receive_id: 1, algorithm, secret }
+}
+
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 36] = [
+    let table: [Row; 37] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -40,6 +45,7 @@ fn what_each_field_costs() {
         ("restart_time_secs", |c| c.graceful_restart.as_mut().unwrap().restart_time_secs = 1, Live),
         ("restarting", |c| c.graceful_restart.as_mut().unwrap().restarting = false, Live),
         ("ttl_security_hops", |c| c.ttl_security_hops = Some(1), Reset),
+        ("tcp_ao", |c| c.tcp_ao.push(an_ao_key()), Reset),
         ("password", |c| c.password = Password::new(*b"x"), Live),
         ("next_hop_mode", |c| c.next_hop_mode = NextHopMode::Keep, Reset),
         ("next_hop_v4", |c| c.next_hop_v4 = Some(Ipv4Addr::LOCALHOST), Reset),
