@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use bgp::peer::{NextHopMode, PeerRestart};
 use bgp::rib::{
     CommunityValue, ExportAction, ExportPolicy, ExportRule, NextHopStatus, OriginatedRoute, PathSource,
-    Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer, STALE_PATHS_MAX_SECS, SourceMatch,
+    Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer, STALE_PATHS_MAX_SECS, SharedLink, SourceMatch,
 };
 use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
-use bgp::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
+use bgp::{AfiSafi, Asn, ClusterId, NextHopKey, PeerId, PeerKind, RouterId};
 use ipnet::IpNet;
 use proptest::prelude::*;
 use rib_support::naive_policy::{Outcome, outcome, policies};
@@ -32,15 +32,56 @@ const PREFIXES: [&str; 8] = [
     "2001:db8:2::/64",
     "::/0",
 ];
-const NEXT_HOPS: [&str; 6] = ["10.0.0.1", "10.0.0.2", "10.9.9.9", "2001:db8::1", "2001:db8::2", "fe80::1"];
+const NEXT_HOPS: [&str; 7] =
+    ["10.0.0.1", "10.0.0.2", "10.9.9.9", "2001:db8::1", "2001:db8::2", "fe80::1", "fe80::a"];
+/// What they may be reported as, beside themselves.
+const REPORTED: [&str; 12] = [
+    "10.0.0.1",
+    "10.0.0.2",
+    "10.9.9.9",
+    "2001:db8::1",
+    "2001:db8::2",
+    "fe80::1",
+    "fe80::a",
+    "fe80::1%eth1",
+    "fe80::1%eth3",
+    "fe80::1%eth7",
+    "fe80::a%eth3",
+    "fe80::a%eth7",
+];
 const PEERS: u8 = 8;
+
+fn link(interface: &str, link_local: Option<&str>) -> Option<SharedLink> {
+    let link_local = link_local.map(|address| address.parse().unwrap());
+    Some(SharedLink { interface: interface.parse().unwrap(), link_local })
+}
+
+/// As text: the link's name counts for link-local addresses of peers on a known link only.
+fn hop_of(attributes: &PathAttributes) -> Option<NextHopKey> {
+    let hop = attributes.next_hop?.addr();
+    let text = match attributes.interface {
+        Some(interface) => format!("{hop}%{interface}"),
+        None => hop.to_string(),
+    };
+    Some(text.parse().unwrap())
+}
 
 /// The same eight peers in every run: every kind, two pairs on equal terms, odd ones out.
 fn roster(index: u8) -> RibPeer {
     match index {
-        0 | 1 => with_restart(ebgp(index)),
+        0 => with_restart(ebgp(0)),
+        1 => {
+            let mut near = with_restart(ebgp(1));
+            near.link = link("eth1", Some("fe80::a"));
+            near
+        }
         2 => with_restart(ibgp(2)),
-        3 => ibgp(3),
+        3 => {
+            let mut near = ibgp(3);
+            near.link = link("eth3", None);
+            near.negotiated.extended_next_hop = true;
+            near
+        }
         4 => with_restart(client(4, 1)),
         5 => client(5, 1),
         6 => {
@@ -57,6 +98,8 @@ fn roster(index: u8) -> RibPeer {
             keeper.negotiated.encode = EncodeContext { four_octet_as: false, ..EncodeContext::default() };
             keeper.negotiated.local = "[2001:db8:ff::7]:179".parse().unwrap();
             keeper.next_hop_v6 = None;
+            keeper.link = link("eth7", Some("fe80::7"));
+            keeper.negotiated.extended_next_hop = true;
             keeper.allow_local_as = 1;
             keeper
         }
@@ -211,7 +254,7 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::EndOfRib { peer, family }),
         1 => (0..PEERS, families()).prop_map(|(peer, family)| Op::Refresh { peer, family }),
         1 => prop::collection::btree_map(0..PREFIXES.len(), 100..103u32, 0..3).prop_map(Op::Originate),
-        3 => (0..NEXT_HOPS.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
+        3 => (0..REPORTED.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
         1 => configs().prop_map(Op::Configure),
         2 => (0..PEERS, maybe_policies(), maybe_policies())
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
@@ -247,7 +290,7 @@ type Key = (IpNet, Option<PeerId>, u32);
 struct Model {
     peers: BTreeMap<PeerId, ModelPeer>,
     paths: BTreeMap<Key, ModelPath>,
-    statuses: BTreeMap<IpAddr, NextHopStatus>,
+    statuses: BTreeMap<NextHopKey, NextHopStatus>,
     config: Option<RibConfig>,
     /// The winner of the last decision while it stands (RFC 5004).
     current: BTreeMap<IpNet, Key>,
@@ -329,8 +372,11 @@ impl Model {
         let Some(id) = key.1 else { return true };
         let terms = &self.peers[&id].terms;
         let own = path.received.as_path.asns().filter(|asn| *asn == LOCAL_AS).count();
-        let hop = path.attributes.next_hop.unwrap().addr();
-        let is_ours = hop == terms.negotiated.local.ip()
+        let key = hop_of(&path.attributes).unwrap();
+        let hop = key.address;
+        let own_on_link = terms.link.and_then(|link| link.link_local).map(IpAddr::from);
+        let is_ours = (key.interface.is_some() && Some(hop) == own_on_link)
+            || hop == terms.negotiated.local.ip()
             || Some(hop) == terms.next_hop_v4.map(IpAddr::from)
             || Some(hop) == terms.next_hop_v6.map(IpAddr::from);
         own <= usize::from(terms.allow_local_as)
@@ -338,7 +384,7 @@ impl Model {
             && path.attributes.originator_id != Some(ROUTER_ID)
             && path.attributes.cluster_list.iter().all(|cluster| !self.clusters().contains(cluster))
             && !is_ours
-            && matches!(self.statuses.get(&hop), Some(NextHopStatus::Reachable { .. }))
+            && matches!(self.statuses.get(&key), Some(NextHopStatus::Reachable { .. }))
     }
 
     fn is_external(&self, key: &Key) -> bool {
@@ -355,7 +401,7 @@ impl Model {
         let all = self.paths.iter().filter(|(key, path)| key.0 == prefix && self.is_eligible(key, path));
         let mut left: Vec<Key> = all.map(|(key, _)| *key).collect();
         let attributes = |key: &Key| &self.paths[key].attributes;
-        let metric = |key: &Key| match attributes(key).next_hop.map(|hop| self.statuses.get(&hop.addr())) {
+        let metric = |key: &Key| match hop_of(attributes(key)).map(|hop| self.statuses.get(&hop)) {
             Some(Some(NextHopStatus::Reachable { metric })) => *metric,
             _ => 0,
         };
@@ -389,9 +435,7 @@ impl Model {
         equal.sort_by_key(order);
         let mut used = vec![*best];
         for key in equal {
-            let is_new = used.iter().all(|other| {
-                attributes(other).next_hop.map(|h| h.addr()) != attributes(&key).next_hop.map(|h| h.addr())
-            });
+            let is_new = used.iter().all(|other| hop_of(attributes(other)) != hop_of(attributes(&key)));
             if used.len() < usize::from(self.config.as_ref().unwrap().multipath_max) && is_new {
                 used.push(key);
             }
@@ -470,20 +514,24 @@ impl Model {
                 NextHopMode::SelfAddress => false,
                 NextHopMode::Keep => true,
             };
-        let own: Option<IpAddr> = match (family == V4, to.negotiated.local.ip()) {
-            (true, IpAddr::V4(own)) => Some(own.into()),
-            (false, IpAddr::V6(own)) => Some(own.into()),
-            (true, _) => to.next_hop_v4.map(Into::into),
-            (false, _) => to.next_hop_v6.map(Into::into),
+        let extended = to.negotiated.extended_next_hop;
+        let on_link = to.link.and_then(|link| link.link_local);
+        let own: Option<NextHop> = match (family == V4, to.negotiated.local.ip()) {
+            (true, IpAddr::V4(own)) => Some(NextHop::V4(own)),
+            (true, IpAddr::V6(global)) if extended => Some(NextHop::V6 { global, link_local: on_link }),
+            (false, IpAddr::V6(global)) => Some(NextHop::V6 { global, link_local: on_link }),
+            (true, _) => to.next_hop_v4.map(NextHop::V4),
+            (false, _) => to.next_hop_v6.map(|own| NextHop::from(IpAddr::from(own))),
         };
-        let hop = if keep { sent.next_hop.unwrap().addr() } else { own? };
-        match hop {
-            IpAddr::V4(_) if family == V6 => return None,
-            IpAddr::V6(_) if family == V4 => return None,
-            IpAddr::V6(hop) if hop.is_unicast_link_local() => return None,
-            _ => {}
-        }
-        sent.next_hop = Some(NextHop::from(hop));
+        let kept = sent.next_hop.map(|hop| hop.addr()).filter(|_| keep);
+        sent.interface = None;
+        sent.next_hop = Some(match kept {
+            None => own?,
+            Some(IpAddr::V4(_)) if family == V6 => return None,
+            Some(IpAddr::V6(_)) if family == V4 && !extended => return None,
+            Some(IpAddr::V6(hop)) if hop.is_unicast_link_local() => own?,
+            Some(hop) => NextHop::from(hop),
+        });
         if !internal {
             sent.as_path.prepend(LOCAL_AS);
             sent.local_pref = None;
@@ -600,7 +648,7 @@ impl Both {
             Op::NextHop { next_hop, status } => {
                 // Only what is tracked is reported, as the resolver does; so drain first.
                 self.drain();
-                let next_hop = ip(NEXT_HOPS[next_hop]);
+                let next_hop: NextHopKey = REPORTED[next_hop].parse().unwrap();
                 if self.world.tracked.contains(&next_hop) {
                     self.model.statuses.insert(next_hop, status.clone());
                     self.world.feed(RibEvent::NextHopChanged(vec![(next_hop, status)]));
@@ -654,10 +702,13 @@ impl Both {
 
     fn announce(&mut self, peer: u8, prefixes: &[usize], attributes: PathAttributes, path_id: u32) {
         let id = peer_id(peer.into());
-        let is_v6 = attributes.next_hop.unwrap().addr().is_ipv6();
-        for prefix in
-            prefixes.iter().map(|prefix| PREFIXES[*prefix]).filter(|prefix| prefix.contains(':') == is_v6)
-        {
+        let hop = attributes.next_hop.unwrap().addr();
+        // RFC 8950 where it is negotiated.
+        let is_sent = |prefix: &&str| {
+            hop.is_ipv6() == prefix.contains(':')
+                || (hop.is_ipv6() && roster(peer).negotiated.extended_next_hop)
+        };
+        for prefix in prefixes.iter().map(|prefix| PREFIXES[*prefix]).filter(is_sent) {
             let mut update = reach(&attributes, &[prefix]);
             update.reach[0].nlri[0].path_id = path_id;
             self.world.feed(RibEvent::Update { peer: id, update: Box::new(update) });
@@ -666,6 +717,8 @@ impl Both {
                 continue;
             }
             let mut attributes = attributes.clone();
+            let is_link_local = matches!(hop, IpAddr::V6(hop) if hop.is_unicast_link_local());
+            attributes.interface = known.terms.link.map(|link| link.interface).filter(|_| is_link_local);
             if known.terms.negotiated.kind == PeerKind::Ebgp {
                 attributes.local_pref = None;
                 attributes.originator_id = None;
@@ -714,8 +767,8 @@ impl Both {
             })
             .collect();
         assert_eq!(actual, expected, "Loc-RIB");
-        let used: BTreeSet<IpAddr> =
-            self.model.paths.values().filter_map(|path| Some(path.attributes.next_hop?.addr())).collect();
+        let used: BTreeSet<NextHopKey> =
+            self.model.paths.values().filter_map(|path| hop_of(&path.attributes)).collect();
         assert_eq!(self.world.tracked, used, "tracked next hops");
     }
 

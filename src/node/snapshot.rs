@@ -1,7 +1,5 @@
 //! What the cores show of themselves, as the documents of the local socket. Pure.
 
-use std::net::IpAddr;
-
 use bgp::io::ListenerSnapshot;
 use bgp::peer::PeerSnapshot;
 use bgp::rib::snapshot::{
@@ -220,7 +218,7 @@ pub fn advertised(route: &AdvertisedRoute) -> RouteDocument {
 fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
     let AttributesSnapshot { communities, extended_communities, large_communities, .. } = attributes;
     PathDocument {
-        next_hop: attributes.next_hop.as_ref().map(IpAddr::to_string),
+        next_hop: attributes.next_hop.as_ref().map(ToString::to_string),
         as_path: attributes.as_path.clone(),
         origin: word(&attributes.origin),
         local_pref: attributes.local_pref,

@@ -150,6 +150,8 @@ fn neighbor(
         name: session.name.clone(),
         description: session.description.clone(),
         address: session.address,
+        // The manifest takes only names that are one.
+        interface: session.interface.as_ref().and_then(|name| name.parse().ok()),
         port: session.port,
         local_address: session.source_address,
         local_as: Asn(session.local_as.number()),
@@ -160,6 +162,7 @@ fn neighbor(
         connect_retry_secs: session.connect_retry_secs,
         passive: session.passive,
         families: session.families.iter().map(|family| afi_safi(*family)).collect(),
+        extended_next_hop: session.extended_next_hop,
         graceful_restart: Some(GracefulRestartConfig {
             restart_time_secs: session.max_restart_time_secs,
             restarting,

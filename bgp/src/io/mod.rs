@@ -21,6 +21,7 @@ mod listener;
 mod outbox;
 mod peer;
 pub mod rib;
+mod shared_link;
 mod sockopt;
 pub mod speaker;
 

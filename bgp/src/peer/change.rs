@@ -24,6 +24,7 @@ impl ConfigChange {
             name,
             description,
             address,
+            interface,
             port,
             local_address,
             local_as,
@@ -34,6 +35,7 @@ impl ConfigChange {
             connect_retry_secs,
             passive,
             families,
+            extended_next_hop,
             graceful_restart,
             ttl_security_hops,
             password,
@@ -53,6 +55,7 @@ impl ConfigChange {
         let restart_offered = graceful_restart.is_some();
         [
             when(*address != new.address, Self::Replace),
+            when(*interface != new.interface, Self::Replace),
             // The RIB shows the old name until the next session.
             when(*name != new.name, Self::Live),
             when(*description != new.description, Self::Live),
@@ -80,6 +83,7 @@ impl ConfigChange {
             when(*router_id != new.router_id, Self::Reset),
             when(*hold_time_secs != new.hold_time_secs, Self::Reset),
             when(*families != new.families, Self::Reset),
+            when(*extended_next_hop != new.extended_next_hop, Self::Reset),
             when(*ttl_security_hops != new.ttl_security_hops, Self::Reset),
             // What the RIB was told of the session when it came up.
             when(*next_hop_mode != new.next_hop_mode, Self::Reset),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rib::Policy;
 use crate::wire::BgpRole;
-use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
+use crate::{AfiSafi, Asn, ClusterId, InterfaceName, PeerKind, RouterId};
 
 /// What NEXT_HOP we send (Calico's `nextHopMode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,6 +97,8 @@ pub struct NeighborConfig {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
+    /// The interface that a link-local `address` is on; `None` for every other address.
+    pub interface: Option<InterfaceName>,
     /// The address we dial from; `None` lets the kernel choose.
     pub local_address: Option<IpAddr>,
     /// Our AS on this session.
@@ -115,6 +117,8 @@ pub struct NeighborConfig {
     pub passive: bool,
     /// Families we offer.
     pub families: Vec<AfiSafi>,
+    /// Offer IPv6 next hops for IPv4 prefixes (RFC 8950).
+    pub extended_next_hop: bool,
     /// Graceful restart; `None` does not offer it.
     pub graceful_restart: Option<GracefulRestartConfig>,
     /// GTSM (RFC 5082): the most hops allowed (1 = directly connected); `None` is off.
@@ -162,6 +166,7 @@ impl NeighborConfig {
             description: String::new(),
             address,
             port: 179,
+            interface: None,
             local_address: None,
             local_as,
             remote_as,
@@ -171,6 +176,7 @@ impl NeighborConfig {
             connect_retry_secs: 5,
             passive: false,
             families: vec![family],
+            extended_next_hop: false,
             graceful_restart: None,
             ttl_security_hops: None,
             password: None,

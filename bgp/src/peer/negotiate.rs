@@ -14,6 +14,9 @@ use crate::{AfiSafi, Asn, PeerKind, RouterId};
 /// Largest restart time, in seconds: twelve bits (RFC 4724 §3).
 const RESTART_TIME_MAX_SECS: u16 = 4095;
 
+/// IPv4 unicast with next hops of AFI 2, as the capability lists it (RFC 8950 §4).
+const IPV4_OVER_IPV6: (AfiSafi, u16) = (AfiSafi::IPV4_UNICAST, AfiSafi::IPV6_UNICAST.afi);
+
 /// The peer's graceful restart offer (RFC 4724).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerRestart {
@@ -48,6 +51,8 @@ pub struct Negotiated {
     pub families: Vec<AfiSafi>,
     /// Our role (RFC 9234); the neighbor's is its counterpart. `None` on internal sessions.
     pub role: Option<BgpRole>,
+    /// RFC 8950 by both: IPv4 prefixes may have IPv6 next hops.
+    pub extended_next_hop: bool,
     /// RFC 2918 by both.
     pub route_refresh: bool,
     /// RFC 4724 offered by both.
@@ -74,6 +79,9 @@ pub(super) fn local_open(config: &NeighborConfig, restarting: bool, capabilities
 fn offer(config: &NeighborConfig, restarting: bool) -> Vec<Capability> {
     let mut capabilities = config.families.iter().copied().map(Capability::Multiprotocol).collect::<Vec<_>>();
     capabilities.push(Capability::RouteRefresh);
+    if config.extended_next_hop && config.families.contains(&AfiSafi::IPV4_UNICAST) {
+        capabilities.push(Capability::ExtendedNextHop(vec![IPV4_OVER_IPV6]));
+    }
     capabilities.push(Capability::ExtendedMessage);
     capabilities.extend(local_role(config).map(Capability::Role));
     if let Some(GracefulRestartConfig { restart_time_secs, .. }) = config.graceful_restart {
@@ -113,6 +121,10 @@ pub(super) fn negotiate(
     };
     let four_octet_as = both(|capability| matches!(capability, Capability::FourOctetAs(_)));
     let extended_message = both(|capability| matches!(capability, Capability::ExtendedMessage));
+    let extended_next_hop = families.contains(&AfiSafi::IPV4_UNICAST)
+        && both(
+            |capability| matches!(capability, Capability::ExtendedNextHop(entries) if entries.contains(&IPV4_OVER_IPV6)),
+        );
     let hold_time_secs = sent.hold_time_secs.min(received.hold_time_secs);
     Ok(Negotiated {
         kind: config.kind(),
@@ -125,11 +137,13 @@ pub(super) fn negotiate(
         keepalive_secs: keepalive_secs(config, hold_time_secs),
         restart: negotiate_restart(sent, received),
         role,
+        extended_next_hop,
         route_refresh: both(|capability| matches!(capability, Capability::RouteRefresh)),
         decode: DecodeContext {
             four_octet_as,
             add_path_receive: Vec::new(),
             extended_message,
+            extended_next_hop,
             kind: config.kind(),
         },
         encode: EncodeContext { four_octet_as, add_path_send: Vec::new(), extended_message },

@@ -27,7 +27,7 @@ use smallvec::SmallVec;
 
 use super::attributes::DecisionKey;
 use super::event::LossReason;
-use crate::RouterId;
+use crate::{NextHopKey, RouterId};
 
 /// One eligible path.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub(super) struct Candidate {
     pub(super) is_external: bool,
     /// Interior cost of the next hop.
     pub(super) metric: u32,
-    pub(super) next_hop: Option<IpAddr>,
+    pub(super) next_hop: Option<NextHopKey>,
     /// ORIGINATOR_ID, or the peer's identifier.
     pub(super) router_id: Option<RouterId>,
     pub(super) address: Option<IpAddr>,
@@ -126,7 +126,7 @@ impl<'a> Survivors<'a> {
 /// left out.
 fn multipath(best: &Candidate, mut equal: Paths<'_>, max: u16) -> SmallVec<[usize; 4]> {
     let mut used = SmallVec::from_slice(&[best.index]);
-    let mut next_hops: SmallVec<[Option<IpAddr>; 8]> = SmallVec::from_slice(&[best.next_hop]);
+    let mut next_hops: SmallVec<[Option<NextHopKey>; 8]> = SmallVec::from_slice(&[best.next_hop]);
     equal.sort_by_key(|path| (path.router_id, path.key.cluster_list_len, path.address, path.path_id));
     for path in equal {
         if used.len() >= usize::from(max) {

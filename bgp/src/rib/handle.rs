@@ -1,7 +1,6 @@
 //! What events do: store, mark, ask for work. Nothing is decided, packed or sent here.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -18,7 +17,7 @@ use super::path::Slot;
 use super::policy::Policy;
 use super::session::{Lost, PeerEntry};
 use crate::wire::{PathAttributes, Update};
-use crate::{AfiSafi, Nlri, PeerId};
+use crate::{AfiSafi, NextHopKey, Nlri, PeerId};
 
 /// RFC 4271 §6.3: a prefix that makes no sense as a unicast destination beyond this host is ignored, and the
 /// rest of the message is not. What contains such prefixes, the default route first, is none of them. Nor is
@@ -125,12 +124,14 @@ impl Rib {
         if !update.reach.is_empty() {
             let Some(entry) = self.shared.peers.get(slot) else { return };
             let mut attributes = Some(import(update.attributes, &entry.terms));
+            let interface = entry.terms.link.map(|link| link.interface);
             let last = update.reach.len() - 1;
             for (position, reach) in update.reach.into_iter().enumerate() {
                 // Copied only when IPv4 and IPv6 stand in one message.
                 let taken = if position == last { attributes.take() } else { attributes.clone() };
                 let Some(mut attributes) = taken else { continue };
                 attributes.next_hop = Some(reach.next_hop);
+                attributes.interface = interface.filter(|_| reach.next_hop.link_local().is_some());
                 self.announce(slot, reach.family, attributes, &reach.nlri);
             }
         }
@@ -211,9 +212,9 @@ impl Rib {
         }
     }
 
-    pub(super) fn handle_next_hop_changed(&mut self, changes: Vec<(IpAddr, NextHopStatus)>) {
-        for (address, status) in changes {
-            match self.shared.next_hops.update(address, status) {
+    pub(super) fn handle_next_hop_changed(&mut self, changes: Vec<(NextHopKey, NextHopStatus)>) {
+        for (key, status) in changes {
+            match self.shared.next_hops.update(key, status) {
                 Affected::Nothing => {}
                 Affected::Prefixes(prefixes) => {
                     for (family, id) in prefixes {

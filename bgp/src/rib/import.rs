@@ -4,6 +4,7 @@
 //! Loops are looked for in the path as it came, so that a policy that prepends our own AS makes a path longer
 //! and not unusable. What came is kept, and so everything here can be worked out again without the peer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -12,13 +13,13 @@ use smallvec::SmallVec;
 
 use super::adj_in::{Identity, Shared};
 use super::attributes::{AttributeTable, AttributesId};
-use super::event::RibPeer;
+use super::event::{RibPeer, SharedLink};
 use super::path::{Refusal, Slot};
 use super::policy::{Operation, Policy, PolicyRoute, PolicyVerdict, SourceMatch};
 use super::role;
 use super::session::PeerEntry;
-use crate::PeerKind;
 use crate::wire::PathAttributes;
+use crate::{NextHopKey, PeerKind};
 
 /// The parts of a path that are decided here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,11 +144,15 @@ pub(super) fn import(mut attributes: PathAttributes, peer: &RibPeer) -> PathAttr
 /// Why a path of this peer with these attributes does not take part.
 fn refusal(attributes: &PathAttributes, peer: &PeerEntry, identity: &Identity) -> Refusal {
     let terms = &peer.terms;
-    let next_hop = attributes.next_hop.map(|next_hop| next_hop.addr());
+    let next_hop = attributes.next_hop_key();
+    let own = |link: SharedLink| {
+        Some(NextHopKey { address: link.link_local?.into(), interface: Some(link.interface) })
+    };
     let ours = [
-        Some(terms.negotiated.local.ip().to_canonical()),
-        terms.next_hop_v4.map(Into::into),
-        terms.next_hop_v6.map(Into::into),
+        Some(terms.negotiated.local.ip().to_canonical().into()),
+        terms.next_hop_v4.map(|address| IpAddr::V4(address).into()),
+        terms.next_hop_v6.map(|address| IpAddr::V6(address).into()),
+        terms.link.and_then(own),
     ];
     let own_as = attributes.as_path.count(terms.negotiated.local_as);
     // RFC 4271 §9.1.2, relaxed by allowas-in.

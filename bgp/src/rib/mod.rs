@@ -71,6 +71,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use event::{
     BestChange, BestPath, ExportAction, ExportPolicy, ExportRule, Ineligible, LossReason, NextHopStatus,
     OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent, RibPeer,
+    SharedLink,
 };
 pub use policy::{
     CommunityValue, Matches, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch,

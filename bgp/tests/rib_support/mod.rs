@@ -20,7 +20,7 @@ use bgp::wire::{
     AsPath, DecodeContext, EncodeContext, HEADER_LEN, Message, NextHop, PathAttributes, Reach, Unreach,
     Update, decode_message, frame_len,
 };
-use bgp::{AfiSafi, Asn, ClusterId, Nlri, PeerId, PeerKind, RouterId};
+use bgp::{AfiSafi, Asn, ClusterId, NextHopKey, Nlri, PeerId, PeerKind, RouterId};
 use bytes::Bytes;
 use ipnet::IpNet;
 
@@ -69,6 +69,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
             hold_time_secs: 90,
             keepalive_secs: 30,
             families: vec![V4, V6],
+            extended_next_hop: false,
             route_refresh: true,
             restart: None,
             role: None,
@@ -79,6 +80,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
         next_hop_mode: NextHopMode::Auto,
         next_hop_v4: None,
         next_hop_v6: Some("2001:db8:ff::1".parse().unwrap()),
+        link: None,
         allow_local_as: 0,
         prefix_limit: None,
         reflector_client: None,
@@ -166,7 +168,7 @@ pub(crate) struct World {
     pub(crate) told: BTreeMap<PeerId, Told>,
     /// The Loc-RIB as the changes add up.
     pub(crate) loc: BTreeMap<IpNet, Vec<BestPath>>,
-    pub(crate) tracked: BTreeSet<IpAddr>,
+    pub(crate) tracked: BTreeSet<NextHopKey>,
     pub(crate) in_sync: bool,
     /// Answer `TrackNextHop` at once.
     pub(crate) resolve: bool,
@@ -207,6 +209,7 @@ impl World {
                         four_octet_as: encode.four_octet_as,
                         add_path_receive: encode.add_path_send.clone(),
                         extended_message: encode.extended_message,
+                        extended_next_hop: peer.negotiated.extended_next_hop,
                         kind: peer.negotiated.kind,
                     },
                     window: peer.transmit_window,
@@ -343,7 +346,7 @@ impl World {
     }
 
     pub(crate) fn next_hop(&mut self, text: &str, status: NextHopStatus) {
-        self.event(RibEvent::NextHopChanged(vec![(ip(text), status)]));
+        self.event(RibEvent::NextHopChanged(vec![(text.parse().unwrap(), status)]));
     }
 
     /// Lets time pass, waking up whenever the RIB asks for it.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Role, Seconds, Selector, Shutdown, limits,
-    metadata, secret, unique,
+    link, metadata, secret, unique,
 };
 use crate::document::{Entry, Field, Fields};
 
@@ -73,6 +73,12 @@ pub struct BgpPeerSpec {
     /// Families to exchange, without repetitions; empty: that of the peer's address. An addition of ours.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub families: Vec<Family>,
+    /// The link of a link-local peer. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// Whether IPv4 routes may have IPv6 next hops (RFC 8950); `None`: over IPv6. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extended_next_hop: Option<bool>,
     /// What the node side is to the peer (RFC 9234). An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -194,6 +200,16 @@ const SPEC: &[Field] = &[
     Field::additive("passive", "true", "only accept connections; default false"),
     Field::additive("families", "[ipv4-unicast, ipv6-unicast]", "default: the family of the peer's address"),
     Field::additive(
+        "interface",
+        "eth0",
+        "the link of a link-local peerIP; needed there, and not allowed elsewhere",
+    ),
+    Field::additive(
+        "extendedNextHop",
+        "false",
+        "IPv4 routes may have IPv6 next hops (RFC 8950); default: if the session is over IPv6",
+    ),
+    Field::additive(
         "role",
         "Customer",
         "the node's (RFC 9234): Provider, Customer, Peer, RsServer or RsClient; on eBGP only",
@@ -255,6 +271,8 @@ impl BgpPeerSpec {
         let source_address = spec.entry("sourceAddress").and_then(|entry| entry.choice(&sources));
         let reverse_peering = spec.entry("reversePeering").and_then(|entry| entry.choice(&reverse));
         let families = families(spec);
+        let interface = link::interface(spec, remote.as_ref());
+        let extended_next_hop = link::extended_next_hop(spec, &families);
         let filters = spec.entry("filters").map(|entry| entry.list()).unwrap_or_default();
         let filters = unique(&filters, metadata::name);
         let description = description(spec);
@@ -287,6 +305,8 @@ impl BgpPeerSpec {
             connect_retry_time: times.connect_retry,
             passive,
             families,
+            interface,
+            extended_next_hop,
             role,
             role_strict,
             maximum_prefixes,

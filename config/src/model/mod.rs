@@ -13,6 +13,7 @@ mod block_affinity;
 mod community;
 mod ip_pool;
 mod limits;
+mod link;
 mod metadata;
 mod node;
 mod seconds;

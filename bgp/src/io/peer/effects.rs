@@ -9,6 +9,7 @@ use tracing::{info, trace, warn};
 
 use super::{CLOSING_MAX, NeighborTask, Session, TRANSMIT_WINDOW};
 use crate::io::feed::Item;
+use crate::io::shared_link::shared_link;
 use crate::io::sockopt;
 use crate::peer::{DownReason, Negotiated, PeerEffect, PeerSnapshot, Role, StopReason};
 use crate::rib::{Retain, RibEvent, RibPeer};
@@ -86,6 +87,7 @@ impl NeighborTask {
             next_hop_mode: config.next_hop_mode,
             next_hop_v4: local_v4.or(config.next_hop_v4),
             next_hop_v6: local_v6.or(config.next_hop_v6),
+            link: shared_link(negotiated.local, negotiated.remote),
             allow_local_as: config.allow_local_as,
             prefix_limit: config.prefix_limit,
             reflector_client: config.reflector_client,

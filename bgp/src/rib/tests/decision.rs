@@ -34,7 +34,7 @@ fn base() -> Candidate {
         is_local: false,
         is_external: true,
         metric: 10,
-        next_hop: address(1),
+        next_hop: address(1).map(Into::into),
         router_id: router(5),
         address: address(5),
         path_id: 5,
@@ -219,7 +219,7 @@ fn the_current_external_path_stays() {
 fn what_is_equal_up_to_the_metric_shares_the_traffic() {
     let path = |index: usize, hop: u8, id: u8| Candidate {
         index,
-        next_hop: address(hop),
+        next_hop: address(hop).map(Into::into),
         router_id: router(id),
         ..base()
     };

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::peer::{Negotiated, NextHopMode, PeerRestart};
-use crate::rib::event::RibPeer;
+use crate::rib::event::{RibPeer, SharedLink};
 use crate::rib::export::Terms;
 use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict};
 use crate::wire::{BgpRole, Capability, DecodeContext, EncodeContext};
@@ -26,6 +26,7 @@ pub(super) fn peer() -> RibPeer {
             hold_time_secs: 90,
             keepalive_secs: 30,
             families: vec![AfiSafi::IPV4_UNICAST],
+            extended_next_hop: false,
             route_refresh: true,
             restart: None,
             role: None,
@@ -36,6 +37,7 @@ pub(super) fn peer() -> RibPeer {
         next_hop_mode: NextHopMode::Auto,
         next_hop_v4: None,
         next_hop_v6: None,
+        link: None,
         allow_local_as: 0,
         prefix_limit: None,
         reflector_client: None,
@@ -68,6 +70,7 @@ fn knobs() -> (Knobs, Knobs) {
         next_hop_mode: _,
         next_hop_v4: _,
         next_hop_v6: _,
+        link: _,
         allow_local_as: _,
         prefix_limit: _,
         reflector_client: _,
@@ -85,6 +88,7 @@ fn knobs() -> (Knobs, Knobs) {
         hold_time_secs: _,
         keepalive_secs: _,
         families: _,
+        extended_next_hop: _,
         route_refresh: _,
         restart: _,
         role: _,
@@ -109,6 +113,22 @@ fn knobs() -> (Knobs, Knobs) {
             change(|peer| {
                 peer.negotiated.local = "[2001:db8::1]:179".parse().unwrap();
                 peer.next_hop_v4 = Some(Ipv4Addr::new(10, 255, 0, 8));
+            }),
+        ),
+        (
+            "extended_next_hop on an IPv6 session",
+            change(|peer| {
+                peer.negotiated.local = "[2001:db8::1]:179".parse().unwrap();
+                peer.negotiated.extended_next_hop = true;
+            }),
+        ),
+        ("extended_next_hop on an IPv4 session", change(|peer| peer.negotiated.extended_next_hop = true)),
+        (
+            "another link-local address on the same IPv6 session",
+            change(|peer| {
+                peer.negotiated.local = "[2001:db8::1]:179".parse().unwrap();
+                let interface = "eth0".parse().unwrap();
+                peer.link = Some(SharedLink { interface, link_local: Some("fe80::1".parse().unwrap()) });
             }),
         ),
         ("next_hop_v6", change(|peer| peer.next_hop_v6 = Some("2001:db8::1".parse().unwrap()))),
@@ -151,6 +171,12 @@ fn knobs() -> (Knobs, Knobs) {
             "next_hop_v4 beside an IPv4 session",
             change(|peer| {
                 peer.next_hop_v4 = Some(Ipv4Addr::new(10, 255, 0, 9));
+            }),
+        ),
+        (
+            "link of an IPv4 session",
+            change(|peer| {
+                peer.link = Some(SharedLink { interface: "eth0".parse().unwrap(), link_local: None });
             }),
         ),
         ("allow_local_as", change(|peer| peer.allow_local_as = 2)),
