@@ -85,7 +85,7 @@ pub(super) fn peers(document: &PeersDocument, wide: bool, one: bool) -> String {
 fn peer_row(peer: &PeerDocument, wide: bool) -> Vec<String> {
     let mut row = vec![
         peer.name.clone(),
-        peer.address.map_or_else(String::new, |address| address.to_string()),
+        peer_address(peer),
         peer.remote_as.to_string(),
         peer.state.clone(),
         duration(peer.uptime_secs.unwrap_or(peer.state_secs)),
@@ -100,8 +100,17 @@ fn peer_row(peer: &PeerDocument, wide: bool) -> Vec<String> {
         row.push(peer.router_id.clone().unwrap_or_else(|| "-".to_owned()));
         row.push(peer.flaps.to_string());
     }
-    row.push(peer.last_error.clone().unwrap_or_default());
+    row.push(peer.last_error.clone().unwrap_or_else(|| peer.withheld.join("; ")));
     row
+}
+
+/// With its link, where that belongs to it: `fe80::1%eth0`.
+fn peer_address(peer: &PeerDocument) -> String {
+    let address = peer.address.map_or_else(String::new, |address| address.to_string());
+    match &peer.interface {
+        Some(interface) => format!("{address}%{interface}"),
+        None => address,
+    }
 }
 
 fn peer_detail(peer: &PeerDocument) -> String {
@@ -109,7 +118,7 @@ fn peer_detail(peer: &PeerDocument) -> String {
     let lines = [
         ("name", peer.name.clone()),
         ("description", peer.description.clone()),
-        ("address", peer.address.map_or_else(String::new, |a| format!("{a} port {}", peer.port))),
+        ("address", format!("{} port {}", peer_address(peer), peer.port)),
         ("session", format!("{}, AS {} to AS {}", peer.kind, peer.local_as, peer.remote_as)),
         ("state", format!("{} for {}", peer.state, duration(peer.uptime_secs.unwrap_or(peer.state_secs)))),
         ("last error", peer.last_error.clone().unwrap_or_else(|| "none".to_owned())),
@@ -121,6 +130,8 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("capabilities", peer.capabilities.join(", ")),
         ("restart time", seconds(peer.restart_time_secs)),
         ("filters", if peer.filters.is_empty() { "none".to_owned() } else { peer.filters.join(", ") }),
+        ("rules", if peer.rules.is_empty() { "-".to_owned() } else { peer.rules.join(", ") }),
+        ("withheld", if peer.withheld.is_empty() { "-".to_owned() } else { peer.withheld.join("; ") }),
         ("reflector client", if peer.reflector_client { "yes" } else { "no" }.to_owned()),
         ("role", peer.role.clone().unwrap_or_else(|| "-".to_owned())),
         ("maximum prefixes", peer.maximum_prefixes.map_or_else(|| "-".to_owned(), |limit| limit.to_string())),

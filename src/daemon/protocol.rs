@@ -107,6 +107,9 @@ pub struct PeerDocument {
     pub description: String,
     /// The neighbor's address.
     pub address: Option<IpAddr>,
+    /// The link that a link-local address is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
     /// Its port.
     pub port: u16,
     /// `ibgp` or `ebgp`.
@@ -148,6 +151,12 @@ pub struct PeerDocument {
     /// BGPFilters that its routes pass, in order.
     #[serde(default)]
     pub filters: Vec<String>,
+    /// What is demanded of its routes and done to those it gets, beside filters; only what is not the default.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// What it is not sent or what is not taken from it for want of a filter (RFC 8212).
+    #[serde(default)]
+    pub withheld: Vec<String>,
     /// Paths it has sent.
     pub received: usize,
     /// Of these: eligible.

@@ -20,7 +20,7 @@ use config::model::{
 use fib::FibConfig;
 use ipnet::IpNet;
 
-use super::policy;
+use super::{policy, update_rules};
 
 /// The kernel's main table.
 const TABLE_MAIN: u32 = 254;
@@ -177,6 +177,7 @@ fn neighbor(
         next_hop_v4: speaker.ipv4,
         next_hop_v6: speaker.ipv6,
         allow_local_as: session.allow_local_as,
+        rules: update_rules::update_rules(&session.rules),
         role: session.role.map(bgp_role),
         role_strict: session.role_strict,
         prefix_limit: session.maximum_prefixes.map(prefix_limit),

@@ -14,11 +14,12 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::peer::Command;
+use super::shared_link::name_of;
 use super::sockopt;
-use crate::peer::Password;
+use crate::peer::{NeighborKey, Password};
 
 /// Who may connect, by address. Replaced as a whole when the configuration changes.
-pub(super) type Directory = Arc<HashMap<IpAddr, Entry>>;
+pub(super) type Directory = Arc<HashMap<NeighborKey, Entry>>;
 
 /// Somebody who may connect.
 #[derive(Clone, Debug)]
@@ -164,8 +165,9 @@ impl Acceptor {
     fn apply_passwords(&mut self, listener: &TcpListener) {
         let directory = self.directory.borrow_and_update().clone();
         let is_v4 = self.address.is_ipv4();
-        let wanted = directory.iter().filter(|(remote, _)| remote.is_ipv4() == is_v4);
-        let wanted = wanted.filter_map(|(remote, entry)| Some((*remote, entry.password.clone()?)));
+        // Linux knows a key by its address alone: one that stands on two links has the same key on both.
+        let wanted = directory.iter().filter(|((remote, _), _)| remote.is_ipv4() == is_v4);
+        let wanted = wanted.filter_map(|((remote, _), entry)| Some((*remote, entry.password.clone()?)));
         let wanted = wanted.collect::<BTreeMap<_, _>>();
         let surplus = self.passwords.keys().filter(|remote| !wanted.contains_key(*remote));
         let mut failure = None;
@@ -204,7 +206,7 @@ impl Acceptor {
     }
 
     fn dispatch(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let neighbor = self.directory.borrow().get(&remote.ip().to_canonical()).cloned();
+        let neighbor = self.directory.borrow().get(&key_of(remote)).cloned();
         let Some(neighbor) = neighbor else {
             self.snapshot.send_modify(|snapshot| snapshot.unknown += 1);
             self.log_unknown(remote);
@@ -232,4 +234,13 @@ impl Acceptor {
         self.logged_at = Some(now);
         self.unlogged = 0;
     }
+}
+
+/// Who it is that connects from there.
+fn key_of(remote: SocketAddr) -> NeighborKey {
+    let interface = match remote {
+        SocketAddr::V6(remote) if remote.ip().is_unicast_link_local() => name_of(remote.scope_id()),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => None,
+    };
+    (remote.ip().to_canonical(), interface)
 }

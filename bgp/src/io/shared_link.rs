@@ -1,10 +1,11 @@
 //! Which link a session runs over. Asked once per session; what becomes of the link later the session tells.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use ipnet::IpNet;
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
-use nix::net::if_::{InterfaceFlags, if_indextoname};
+use nix::net::if_::{InterfaceFlags, if_indextoname, if_nametoindex};
 use nix::sys::socket::SockaddrStorage;
 
 use crate::InterfaceName;
@@ -37,6 +38,24 @@ pub(super) fn shared_link(local: SocketAddr, remote: SocketAddr) -> Option<Share
 /// Its name, if the kernel has an interface with this index.
 pub(super) fn name_of(index: u32) -> Option<InterfaceName> {
     if_indextoname(index).ok()?.to_str().ok()?.parse().ok()
+}
+
+/// Where a neighbor's socket is. The index of its interface is asked anew for every connection: it is another
+/// one when the interface comes back.
+pub(super) fn socket_address(
+    address: IpAddr,
+    interface: Option<InterfaceName>,
+    port: u16,
+) -> io::Result<SocketAddr> {
+    match (address, interface) {
+        (IpAddr::V6(address), Some(interface)) => {
+            let index = if_nametoindex(interface.as_str()).map_err(|_| {
+                io::Error::new(io::ErrorKind::NotFound, format!("there is no link {interface}"))
+            })?;
+            Ok(SocketAddrV6::new(address, port, 0, index).into())
+        }
+        (IpAddr::V4(_) | IpAddr::V6(_), _) => Ok(SocketAddr::new(address, port)),
+    }
 }
 
 fn net_of(entry: &InterfaceAddress) -> Option<IpNet> {

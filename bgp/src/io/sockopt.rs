@@ -10,6 +10,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use super::shared_link::socket_address as socket_address_of;
 use crate::peer::{NeighborConfig, Password};
 
 /// Internetwork control, CS6 (RFC 4594 §3.1), as the TOS octet.
@@ -30,10 +31,10 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Dials the neighbor.
 pub(super) async fn connect(config: NeighborConfig) -> io::Result<TcpStream> {
-    let remote = SocketAddr::new(config.address, config.port);
+    let remote = socket_address_of(config.address, config.interface, config.port)?;
     let socket = tcp_socket(remote)?;
     if let Some(local) = config.local_address {
-        socket.bind(&SocketAddr::new(local, 0).into())?;
+        socket.bind(&socket_address_of(local, config.interface, 0)?.into())?;
     }
     // Before the SYN, so that the whole handshake has the right TTL and is signed.
     set_password(&SockRef::from(&socket), remote.ip(), config.password.as_ref())?;

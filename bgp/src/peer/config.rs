@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rib::Policy;
+use crate::rib::{Policy, UpdateRules};
 use crate::wire::BgpRole;
 use crate::{AfiSafi, Asn, ClusterId, InterfaceName, PeerKind, RouterId};
 
@@ -86,6 +86,9 @@ pub enum PrefixLimitAction {
     Shutdown,
 }
 
+/// What a connection tells of a neighbor: its address and, for a link-local one, the interface it is on.
+pub type NeighborKey = (IpAddr, Option<InterfaceName>);
+
 /// One neighbor. Two configurations that are equal need no action at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeighborConfig {
@@ -134,6 +137,8 @@ pub struct NeighborConfig {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// How often our own AS may stand in a received AS_PATH (allowas-in).
     pub allow_local_as: u8,
+    /// What is demanded of its routes and done to those it gets, beside policy.
+    pub rules: UpdateRules,
     /// Our role (RFC 9234); has no meaning on internal sessions.
     pub role: Option<BgpRole>,
     /// The neighbor must say its role.
@@ -184,6 +189,7 @@ impl NeighborConfig {
             next_hop_v4: None,
             next_hop_v6: None,
             allow_local_as: 0,
+            rules: UpdateRules::default(),
             role: None,
             role_strict: false,
             prefix_limit: None,
@@ -192,6 +198,12 @@ impl NeighborConfig {
             import: Arc::default(),
             export: Arc::default(),
         }
+    }
+
+    /// What tells it from every other neighbor.
+    #[must_use]
+    pub fn key(&self) -> NeighborKey {
+        (self.address, self.interface)
     }
 
     /// Internal or external.

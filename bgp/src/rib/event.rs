@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{CommunityValue, Policy};
+use super::update_rules::UpdateRules;
 use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, ClusterId, InterfaceName, NextHopKey, PeerId, RouterId};
@@ -101,6 +102,8 @@ pub struct RibPeer {
     pub link: Option<SharedLink>,
     /// How often our AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
+    /// What is demanded of its routes and done to those it gets, beside policy.
+    pub rules: UpdateRules,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
     /// Set for our route reflection clients.
@@ -195,6 +198,13 @@ pub enum RibEvent {
         /// Replaces [`RibPeer::export`].
         export: Arc<Policy>,
     },
+    /// Other rules for a peer, in the same way.
+    RulesChanged {
+        /// Whose.
+        peer: PeerId,
+        /// Replace [`RibPeer::rules`].
+        rules: UpdateRules,
+    },
     /// The whole set of our own routes.
     Originate(Vec<OriginatedRoute>),
     /// Next hops whose status changed. A next hop never named is pending, and ineligible.
@@ -274,6 +284,12 @@ pub enum RibEffect {
 pub enum Ineligible {
     /// Its next hop does not resolve, and why (RFC 4271 §9.1.2).
     NextHop(String),
+    /// Its AS_PATH does not begin with the AS of its external peer (RFC 4271 §6.3).
+    FirstAs,
+    /// An AS_SET or AS_CONFED_SET stands in its AS_PATH (RFC 9774 §3).
+    AsSet,
+    /// Its external peer has no import policy for the family, and needs one (RFC 8212).
+    NoImportPolicy,
     /// Our AS stands in its AS_PATH (RFC 4271 §9.1.2).
     AsLoop,
     /// We are its ORIGINATOR_ID (RFC 4456 §8).

@@ -1,6 +1,7 @@
 //! What events do: store, mark, ask for work. Nothing is decided, packed or sent here.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -16,8 +17,9 @@ use super::next_hop::Affected;
 use super::path::Slot;
 use super::policy::Policy;
 use super::session::{Lost, PeerEntry};
-use crate::wire::{PathAttributes, Update};
-use crate::{AfiSafi, NextHopKey, Nlri, PeerId};
+use super::update_rules::UpdateRules;
+use crate::wire::{NextHop, PathAttributes, Update};
+use crate::{AfiSafi, InterfaceName, NextHopKey, Nlri, PeerId};
 
 /// RFC 4271 §6.3: a prefix that makes no sense as a unicast destination beyond this host is ignored, and the
 /// rest of the message is not. What contains such prefixes, the default route first, is none of them. Nor is
@@ -36,6 +38,18 @@ fn is_sensible(prefix: &IpNet) -> bool {
                 first.is_loopback() || (first.is_unspecified() && net.prefix_len() == 128);
             !(first.is_multicast() || first.is_unicast_link_local() || is_host_of_nobody)
         }
+    }
+}
+
+/// Where the peer's link-local next hops are. One beside a global address counts (RFC 2545 §3) if the session itself
+/// is between link-local addresses; else the global one serves, which is what routes and people know.
+fn link_of(peer: &RibPeer) -> impl Fn(&NextHop) -> Option<InterfaceName> + use<> {
+    let interface = peer.link.map(|link| link.interface);
+    let is_link_local = |address: IpAddr| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let session = is_link_local(peer.negotiated.local.ip());
+    move |next_hop| {
+        let counts = next_hop.link_local().is_some() && (session || is_link_local(next_hop.addr()));
+        interface.filter(|_| counts)
     }
 }
 
@@ -124,14 +138,14 @@ impl Rib {
         if !update.reach.is_empty() {
             let Some(entry) = self.shared.peers.get(slot) else { return };
             let mut attributes = Some(import(update.attributes, &entry.terms));
-            let interface = entry.terms.link.map(|link| link.interface);
+            let link = link_of(&entry.terms);
             let last = update.reach.len() - 1;
             for (position, reach) in update.reach.into_iter().enumerate() {
                 // Copied only when IPv4 and IPv6 stand in one message.
                 let taken = if position == last { attributes.take() } else { attributes.clone() };
                 let Some(mut attributes) = taken else { continue };
                 attributes.next_hop = Some(reach.next_hop);
-                attributes.interface = interface.filter(|_| reach.next_hop.link_local().is_some());
+                attributes.interface = link(&reach.next_hop);
                 self.announce(slot, reach.family, attributes, &reach.nlri);
             }
         }
@@ -183,6 +197,17 @@ impl Rib {
         }
         if entry.terms.export != export {
             entry.terms.export = export;
+            self.regroup.push(slot);
+        }
+    }
+
+    /// As with policies.
+    pub(super) fn handle_rules_changed(&mut self, peer: PeerId, rules: UpdateRules) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        if entry.terms.rules != rules {
+            entry.terms.rules = rules;
+            self.reimport.push(slot);
             self.regroup.push(slot);
         }
     }

@@ -60,6 +60,7 @@ mod startup;
 mod table;
 #[cfg(test)]
 mod tests;
+mod update_rules;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -79,6 +80,7 @@ pub use policy::{
 };
 pub use session::{QUIET_SECS, STALE_PATHS_MAX_SECS};
 pub use startup::DEFERRAL_MAX_SECS;
+pub use update_rules::{PrivateAs, UpdateRules};
 
 use adj_in::{Identity, Shared};
 use adj_out::Group;
@@ -111,9 +113,9 @@ pub struct Rib {
     groups: Vec<Option<Group>>,
     /// Every path is to be held against our identity again.
     rejudge: bool,
-    /// Peers whose paths are to be held against their import policy again.
+    /// Peers whose paths are to be held against their import policy and rules again.
     reimport: Vec<Slot>,
-    /// Peers whose export policy is no longer that of their group.
+    /// Peers whose export policy or rules are no longer those of their group.
     regroup: Vec<Slot>,
     /// Prefixes that linger may be free: a member caught up or left.
     release_due: bool,
@@ -170,6 +172,7 @@ impl Rib {
             RibEvent::PolicyChanged { peer, import, export } => {
                 self.handle_policy_changed(peer, import, export);
             }
+            RibEvent::RulesChanged { peer, rules } => self.handle_rules_changed(peer, rules),
             RibEvent::Originate(routes) => self.handle_originate(&routes),
             RibEvent::NextHopChanged(changes) => self.handle_next_hop_changed(changes),
             RibEvent::Transmitted { peer, bytes } => self.handle_transmitted(peer, bytes),

@@ -135,8 +135,8 @@ pub struct PathAttributes {
     pub as_path: AsPath,
     /// NEXT_HOP or that of MP_REACH_NLRI; absent only inside a decoded [`super::Update`].
     pub next_hop: Option<NextHop>,
-    /// Not on the wire: the interface on which the link-local part of `next_hop` is. Whoever knows the session
-    /// sets it, so that equal attributes from two links stay two sets.
+    /// Not on the wire: the interface of the link-local part of `next_hop`, if packets go to that. Whoever knows
+    /// the session sets it, so that equal attributes from two links stay two sets.
     pub interface: Option<InterfaceName>,
     /// MULTI_EXIT_DISC, code 4.
     pub med: Option<u32>,
@@ -163,7 +163,8 @@ pub struct PathAttributes {
 }
 
 impl PathAttributes {
-    /// What the next hop is tracked by. RFC 2545 §3: of two addresses the link-local one, where its link is known.
+    /// What the next hop is tracked by. Of two addresses (RFC 2545 §3) the link-local one, where `interface` says
+    /// so.
     #[must_use]
     pub fn next_hop_key(&self) -> Option<NextHopKey> {
         let next_hop = self.next_hop?;

@@ -14,7 +14,7 @@ use bgp::peer::{Negotiated, NextHopMode, PeerRestart};
 use bgp::rib::snapshot::{PathUsage, RouteSelection, RouteSnapshot};
 use bgp::rib::{
     BestPath, ExportPolicy, NextHopStatus, OriginatedRoute, Retain, Rib, RibConfig, RibEffect, RibEvent,
-    RibPeer,
+    RibPeer, UpdateRules,
 };
 use bgp::wire::{
     AsPath, DecodeContext, EncodeContext, HEADER_LEN, Message, NextHop, PathAttributes, Reach, Unreach,
@@ -82,6 +82,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
         next_hop_v6: Some("2001:db8:ff::1".parse().unwrap()),
         link: None,
         allow_local_as: 0,
+        rules: UpdateRules::default(),
         prefix_limit: None,
         reflector_client: None,
         transmit_window: OPEN,

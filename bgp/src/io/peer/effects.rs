@@ -89,6 +89,7 @@ impl NeighborTask {
             next_hop_v6: local_v6.or(config.next_hop_v6),
             link: shared_link(negotiated.local, negotiated.remote),
             allow_local_as: config.allow_local_as,
+            rules: config.rules,
             prefix_limit: config.prefix_limit,
             reflector_client: config.reflector_client,
             transmit_window: TRANSMIT_WINDOW,

@@ -8,7 +8,7 @@ mod plan;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::RibHandle;
 use super::listener::{Directory, Entry, Listener, ListenerSnapshot};
 use super::peer::{Command, NeighborTask};
 use crate::PeerId;
-use crate::peer::{NeighborConfig, PeerSnapshot, StopReason};
+use crate::peer::{NeighborConfig, NeighborKey, PeerSnapshot, StopReason};
 use crate::rib::{OriginatedRoute, RibConfig, RibEvent};
 use plan::{Plan, Slots};
 
@@ -50,7 +50,7 @@ pub struct Desired {
 /// The running speaker. Dropping it ends every session as [`StopReason::Restart`] does; the RIB goes on.
 pub struct Speaker {
     rib: RibHandle,
-    neighbors: BTreeMap<IpAddr, Neighbor>,
+    neighbors: BTreeMap<NeighborKey, Neighbor>,
     slots: Slots,
     listeners: BTreeMap<SocketAddr, Listener>,
     directory: watch::Sender<Directory>,
@@ -195,14 +195,14 @@ impl Speaker {
     fn start(&mut self, id: PeerId, config: NeighborConfig) {
         info!(neighbor = %config.name, address = %config.address, peer = %id, "neighbor added");
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-        let seed = self.seeds.hash_one((config.address, id));
+        let seed = self.seeds.hash_one((config.key(), id));
         let task = NeighborTask::new(id, config.clone(), seed, self.rib.clone(), receiver);
         let task = tokio::spawn(task.run());
-        self.neighbors.insert(config.address, Neighbor { id, config, commands, task });
+        self.neighbors.insert(config.key(), Neighbor { id, config, commands, task });
     }
 
     async fn reconfigure(&mut self, config: NeighborConfig, reset: bool) {
-        let Some(neighbor) = self.neighbors.get_mut(&config.address) else { return };
+        let Some(neighbor) = self.neighbors.get_mut(&config.key()) else { return };
         info!(neighbor = %config.name, address = %config.address, reset, "neighbor changed");
         neighbor.config = config.clone();
         let command = Command::Reconfigure { config: Box::new(config), reset };
@@ -212,9 +212,9 @@ impl Speaker {
     }
 
     fn publish_directory(&self) {
-        let entries = self.neighbors.iter().map(|(address, neighbor)| {
+        let entries = self.neighbors.iter().map(|(key, neighbor)| {
             let password = neighbor.config.password.clone();
-            (*address, Entry { commands: neighbor.commands.clone(), password })
+            (*key, Entry { commands: neighbor.commands.clone(), password })
         });
         self.directory.send_replace(Arc::new(entries.collect::<HashMap<_, _>>()));
     }

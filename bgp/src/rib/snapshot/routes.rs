@@ -206,6 +206,9 @@ impl Rib {
 
     fn ineligible(&self, prefix: IpNet, path: &Path) -> Ineligible {
         match path.refusal {
+            Refusal::FirstAs => Ineligible::FirstAs,
+            Refusal::AsSet => Ineligible::AsSet,
+            Refusal::NoImportPolicy => Ineligible::NoImportPolicy,
             Refusal::AsLoop => Ineligible::AsLoop,
             Refusal::OriginatorLoop => Ineligible::OriginatorLoop,
             Refusal::ClusterLoop => Ineligible::ClusterLoop,
