@@ -68,6 +68,13 @@ fn hop_of(attributes: &PathAttributes) -> Option<NextHopKey> {
 
 /// The same eight peers in every run: every kind, two pairs on equal terms, odd ones out.
 fn roster(index: u8) -> RibPeer {
+    let mut peer = roster_without_marks(index);
+    // RFC 7313 with every other one: it does not separate groups.
+    peer.negotiated.enhanced_route_refresh = index % 2 == 1;
+    peer
+}
+
+fn roster_without_marks(index: u8) -> RibPeer {
     match index {
         0 => with_restart(ebgp(0)),
         1 => {
@@ -128,6 +135,14 @@ enum Op {
         path_id: u32,
     },
     EndOfRib {
+        peer: u8,
+        family: AfiSafi,
+    },
+    RefreshBegan {
+        peer: u8,
+        family: AfiSafi,
+    },
+    RefreshEnded {
         peer: u8,
         family: AfiSafi,
     },
@@ -252,7 +267,9 @@ fn ops() -> impl Strategy<Value = Op> {
             .prop_map(|(peer, prefixes, attributes, path_id)| Op::Announce { peer, prefixes, attributes, path_id }),
         4 => (0..PEERS, some(), 0..2u32).prop_map(|(peer, prefixes, path_id)| Op::Withdraw { peer, prefixes, path_id }),
         2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::EndOfRib { peer, family }),
-        1 => (0..PEERS, families()).prop_map(|(peer, family)| Op::Refresh { peer, family }),
+        2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::Refresh { peer, family }),
+        2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::RefreshBegan { peer, family }),
+        2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::RefreshEnded { peer, family }),
         1 => prop::collection::btree_map(0..PREFIXES.len(), 100..103u32, 0..3).prop_map(Op::Originate),
         3 => (0..REPORTED.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
         1 => configs().prop_map(Op::Configure),
@@ -273,6 +290,8 @@ struct ModelPath {
     attributes: PathAttributes,
     is_rejected: bool,
     session: usize,
+    /// Sent before a refresh began (RFC 7313).
+    is_stale: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -282,6 +301,8 @@ struct ModelPeer {
     session: usize,
     retained_until: Option<Instant>,
     stale_until: BTreeMap<AfiSafi, Instant>,
+    ended: BTreeSet<AfiSafi>,
+    refreshing: BTreeSet<AfiSafi>,
 }
 
 type Key = (IpNet, Option<PeerId>, u32);
@@ -330,6 +351,8 @@ impl Model {
             session,
             retained_until: None,
             stale_until: stale.into_iter().map(|family| (family, until)).collect(),
+            ended: BTreeSet::new(),
+            refreshing: BTreeSet::new(),
         };
         self.peers.insert(id, peer);
     }
@@ -338,6 +361,7 @@ impl Model {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.up = false;
         peer.stale_until.clear();
+        peer.refreshing.clear();
         peer.retained_until = (!retained.is_empty()).then(|| now + Duration::from_secs(120));
         self.remove_paths(|key, _| key.1 == Some(id) && !retained.contains(&AfiSafi::of(&key.0)));
     }
@@ -345,10 +369,26 @@ impl Model {
     fn sweep(&mut self, id: PeerId, family: AfiSafi) {
         let peer = self.peers.get_mut(&id).unwrap();
         peer.stale_until.remove(&family);
+        peer.refreshing.remove(&family);
         let session = peer.session;
         self.remove_paths(|key, path| {
-            key.1 == Some(id) && AfiSafi::of(&key.0) == family && path.session < session
+            key.1 == Some(id) && AfiSafi::of(&key.0) == family && (path.session < session || path.is_stale)
         });
+    }
+
+    fn refresh(&mut self, id: PeerId, family: AfiSafi, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.up) else { return };
+        let restart = peer.terms.negotiated.restart.clone().unwrap_or_default();
+        let says_end = restart.families.iter().any(|(listed, _)| *listed == family);
+        let is_carried = peer.terms.negotiated.families.contains(&family);
+        if !is_carried || (says_end && !peer.ended.contains(&family)) {
+            return;
+        }
+        peer.refreshing.insert(family);
+        peer.stale_until.insert(family, now + Duration::from_secs(STALE_PATHS_MAX_SECS));
+        for (key, path) in &mut self.paths {
+            path.is_stale |= key.1 == Some(id) && AfiSafi::of(&key.0) == family;
+        }
     }
 
     fn pass(&mut self, now: Instant) {
@@ -618,13 +658,28 @@ impl Both {
             }
             Op::EndOfRib { peer, family } => {
                 let id = peer_id(peer.into());
-                if is_up(&self.model, peer) {
-                    self.model.sweep(id, family);
+                if let Some(known) = self.model.peers.get_mut(&id).filter(|peer| peer.up) {
+                    known.ended.insert(family);
+                    if !known.refreshing.contains(&family) {
+                        self.model.sweep(id, family);
+                    }
                 }
                 self.world.feed(RibEvent::Update { peer: id, update: Box::new(end_of_rib(family)) });
             }
             Op::Refresh { peer, family } => {
                 self.world.feed(RibEvent::Refresh { peer: peer_id(peer.into()), family });
+            }
+            Op::RefreshBegan { peer, family } => {
+                let id = peer_id(peer.into());
+                self.model.refresh(id, family, now);
+                self.world.feed(RibEvent::RefreshBegan { peer: id, family });
+            }
+            Op::RefreshEnded { peer, family } => {
+                let id = peer_id(peer.into());
+                if self.model.peers.get(&id).is_some_and(|peer| peer.refreshing.contains(&family)) {
+                    self.model.sweep(id, family);
+                }
+                self.world.feed(RibEvent::RefreshEnded { peer: id, family });
             }
             Op::Originate(routes) => {
                 let routes: BTreeMap<_, _> =
@@ -638,6 +693,7 @@ impl Both {
                         attributes,
                         is_rejected: false,
                         session: 0,
+                        is_stale: false,
                     };
                     self.model.paths.insert((*prefix, None, 0), path);
                 }
@@ -729,6 +785,7 @@ impl Both {
                 attributes,
                 is_rejected: false,
                 session: known.session,
+                is_stale: false,
             };
             self.model.paths.insert((net(prefix), Some(id), path_id), path);
         }

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::daemon::protocol::{FibDocument, PeersDocument, RoutesDocument, StatusDocument};
+use crate::daemon::protocol::{FibDocument, PeersDocument, RefreshDocument, RoutesDocument, StatusDocument};
 use crate::daemon::settings_or_exit;
-use crate::dispatch::{CommandLine, CtlOptions, Output, OutputFormat, Verb};
+use crate::dispatch::{CommandLine, CtlOptions, Direction, Output, OutputFormat, Verb};
 
 /// Refused or not found.
 const EXIT_REFUSED: u8 = 1;
@@ -46,6 +47,14 @@ pub fn main(options: &CtlOptions) -> ExitCode {
             let path = with_query("/v1/routes", &query);
             ask(options, &path, *output, |routes: &RoutesDocument, wide| show::routes(routes, wide))
         }
+        Verb::Refresh { peer, direction, output } => {
+            let direction = direction.map(|direction| match direction {
+                Direction::In => "in",
+                Direction::Out => "out",
+            });
+            let path = with_query("/v1/refresh", &[("peer", Some(peer.as_str())), ("direction", direction)]);
+            run(options, Method::POST, &path, *output, |done: &RefreshDocument, _| show::refresh(done))
+        }
         Verb::Fib(output) => ask(options, "/v1/fib", *output, |fib: &FibDocument, _| show::fib(fib)),
     }
 }
@@ -67,6 +76,16 @@ fn ask<T: DeserializeOwned + Serialize>(
     output: Output,
     render: impl Fn(&T, bool) -> String,
 ) -> ExitCode {
+    run(options, Method::GET, path, output, render)
+}
+
+fn run<T: DeserializeOwned + Serialize>(
+    options: &CtlOptions,
+    method: Method,
+    path: &str,
+    output: Output,
+    render: impl Fn(&T, bool) -> String,
+) -> ExitCode {
     let socket: PathBuf = match settings_or_exit(options.config.as_deref()) {
         Ok(settings) => settings.socket,
         Err(code) => return code,
@@ -75,7 +94,7 @@ fn ask<T: DeserializeOwned + Serialize>(
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_REFUSED, &error.to_string()),
     };
-    match runtime.block_on(client::get::<T>(&socket, path)) {
+    match runtime.block_on(client::request::<T>(&socket, method, path)) {
         Ok(document) => match output.format {
             OutputFormat::Json => match serde_json::to_string_pretty(&document) {
                 Ok(text) => print(&(text + "\n")),

@@ -3,7 +3,7 @@
 use crate::ctl::table::{duration, render};
 use crate::daemon::protocol::{
     FibDocument, FibNextHopDocument, PathDocument, PeerDocument, PeersDocument, ProblemDocument,
-    RoutesDocument, StatusDocument,
+    RefreshDocument, RoutesDocument, StatusDocument,
 };
 
 /// `manx status`.
@@ -153,6 +153,13 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ),
     ];
     lines.iter().map(|(key, value)| format!("{key:17} {value}").trim_end().to_owned() + "\n").collect()
+}
+
+/// `manx refresh`.
+pub(super) fn refresh(done: &RefreshDocument) -> String {
+    let asked = done.asked.iter().map(|peer| format!("{peer} is asked for its routes again\n"));
+    let resent = done.resent.iter().map(|peer| format!("{peer} is sent our routes again\n"));
+    asked.chain(resent).collect()
 }
 
 /// `manx routes`.

@@ -1,4 +1,5 @@
-//! Answers the read verbs: asks the cores for their snapshots and lets `node::snapshot` word them.
+//! Answers the verbs of the local socket: asks the cores for their snapshots and lets `node::snapshot` word them, or
+//! hands on what an operator wants done.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bgp::PeerId;
-use bgp::io::{RibHandle, Speaker};
+use bgp::io::{RefreshDirection, RibHandle, Speaker};
 use bgp::rib::snapshot::{PeerSummary, RouteSelection};
 use fib::io::FibHandle;
 use ipnet::IpNet;
 use tokio::sync::{Mutex, watch};
 
-use super::protocol::{FibDocument, PeersDocument, RoutesDocument, StatusDocument};
+use super::protocol::{FibDocument, PeersDocument, RefreshDocument, RoutesDocument, StatusDocument};
 use crate::node::NodeState;
 use crate::node::snapshot;
 
@@ -33,8 +34,12 @@ impl Refusal {
         Self { status: 404, message: message.into() }
     }
 
-    fn bad_request(message: impl Into<String>) -> Self {
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self { status: 400, message: message.into() }
+    }
+
+    fn conflict(message: String) -> Self {
+        Self { status: 409, message }
     }
 
     fn stopping() -> Self {
@@ -91,6 +96,41 @@ impl Agent {
             }
         }
         Ok(PeersDocument { peers })
+    }
+
+    /// A soft clear: routes again, in one direction or both, for every peer of this name or address.
+    pub(super) async fn refresh(
+        &self,
+        name: &str,
+        direction: Option<RefreshDirection>,
+    ) -> Result<RefreshDocument, Refusal> {
+        let directions = match direction {
+            Some(direction) => vec![direction],
+            None => vec![RefreshDirection::In, RefreshDirection::Out],
+        };
+        let peers = self.peers(Some(name)).await?.peers;
+        let mut done = RefreshDocument::default();
+        for peer in peers {
+            for direction in &directions {
+                let asked = match self.speaker.lock().await.as_ref() {
+                    Some(speaker) => speaker.refresh(&peer.name, *direction).await,
+                    None => None,
+                };
+                match (asked, direction) {
+                    (Some(true), RefreshDirection::In) => done.asked.push(peer.name.clone()),
+                    (Some(true), RefreshDirection::Out) => done.resent.push(peer.name.clone()),
+                    (Some(false), _) if peer.state == "established" => {
+                        let message = format!("{} does not know route refresh (RFC 2918)", peer.name);
+                        return Err(Refusal::conflict(message));
+                    }
+                    (Some(false) | None, _) => {
+                        let message = format!("{} has no session: see `manx peers`", peer.name);
+                        return Err(Refusal::conflict(message));
+                    }
+                }
+            }
+        }
+        Ok(done)
     }
 
     pub(super) async fn routes(

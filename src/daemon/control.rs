@@ -7,8 +7,9 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
+use bgp::io::RefreshDirection;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
@@ -67,6 +68,7 @@ fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/peers", get(peers))
         .route("/v1/routes", get(routes))
         .route("/v1/fib", get(fib))
+        .route("/v1/refresh", post(refresh))
         .fallback(async || {
             answer::<()>(Err(Refusal::not_found(
                 "no such document; this daemon may be older than the client",
@@ -98,6 +100,25 @@ struct RoutesQuery {
 async fn routes(State(agent): State<Arc<Agent>>, Query(query): Query<RoutesQuery>) -> Response {
     let RoutesQuery { prefix, received, advertised } = query;
     answer(agent.routes(prefix.as_deref(), received.as_deref(), advertised.as_deref()).await)
+}
+
+#[derive(Deserialize)]
+struct RefreshQuery {
+    peer: String,
+    direction: Option<String>,
+}
+
+async fn refresh(State(agent): State<Arc<Agent>>, Query(query): Query<RefreshQuery>) -> Response {
+    let direction = match query.direction.as_deref() {
+        None => None,
+        Some("in") => Some(RefreshDirection::In),
+        Some("out") => Some(RefreshDirection::Out),
+        Some(other) => {
+            let message = format!("'{other}' is no direction: write in, out, or none for both");
+            return answer::<()>(Err(Refusal::bad_request(message)));
+        }
+    };
+    answer(agent.refresh(&query.peer, direction).await)
 }
 
 async fn fib(State(agent): State<Arc<Agent>>) -> Response {

@@ -98,6 +98,15 @@ pub struct PeersDocument {
     pub peers: Vec<PeerDocument>,
 }
 
+/// `POST /v1/refresh?peer=NAME&direction=in|out`: what was done, by the names of peers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshDocument {
+    /// Peers that were asked to send their routes again.
+    pub asked: Vec<String>,
+    /// Peers that are sent our routes again.
+    pub resent: Vec<String>,
+}
+
 /// One session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PeerDocument {

@@ -26,5 +26,6 @@ mod sockopt;
 pub mod speaker;
 
 pub use listener::ListenerSnapshot;
+pub use peer::RefreshDirection;
 pub use rib::{RibHandle, RibSink, ToPeer};
 pub use speaker::{Desired, Speaker};

@@ -172,6 +172,8 @@ impl RibThread {
             | RibEvent::PeerUp(_)
             | RibEvent::Update { .. }
             | RibEvent::Refresh { .. }
+            | RibEvent::RefreshBegan { .. }
+            | RibEvent::RefreshEnded { .. }
             | RibEvent::PrefixLimit { .. }
             | RibEvent::PolicyChanged { .. }
             | RibEvent::RulesChanged { .. }

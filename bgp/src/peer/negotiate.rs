@@ -22,6 +22,8 @@ const IPV4_OVER_IPV6: (AfiSafi, u16) = (AfiSafi::IPV4_UNICAST, AfiSafi::IPV6_UNI
 pub struct PeerRestart {
     /// R bit of its OPEN.
     pub restarting: bool,
+    /// N bit of both (RFC 8538): a NOTIFICATION other than a Hard Reset begins a graceful restart too.
+    pub notification: bool,
     /// How long it wants its routes kept.
     pub restart_time_secs: u16,
     /// Families both sides listed, each with the peer's F bit.
@@ -53,6 +55,8 @@ pub struct Negotiated {
     pub role: Option<BgpRole>,
     /// RFC 8950 by both: IPv4 prefixes may have IPv6 next hops.
     pub extended_next_hop: bool,
+    /// RFC 7313 by both: the ends of what a refresh brings are marked.
+    pub enhanced_route_refresh: bool,
     /// RFC 2918 by both.
     pub route_refresh: bool,
     /// RFC 4724 offered by both.
@@ -79,6 +83,7 @@ pub(super) fn local_open(config: &NeighborConfig, restarting: bool, capabilities
 fn offer(config: &NeighborConfig, restarting: bool) -> Vec<Capability> {
     let mut capabilities = config.families.iter().copied().map(Capability::Multiprotocol).collect::<Vec<_>>();
     capabilities.push(Capability::RouteRefresh);
+    capabilities.push(Capability::EnhancedRouteRefresh);
     if config.extended_next_hop && config.families.contains(&AfiSafi::IPV4_UNICAST) {
         capabilities.push(Capability::ExtendedNextHop(vec![IPV4_OVER_IPV6]));
     }
@@ -87,7 +92,8 @@ fn offer(config: &NeighborConfig, restarting: bool) -> Vec<Capability> {
     if let Some(GracefulRestartConfig { restart_time_secs, .. }) = config.graceful_restart {
         capabilities.push(Capability::GracefulRestart(GracefulRestartCapability {
             restarting,
-            notification: false,
+            // RFC 8538 §3.
+            notification: true,
             restart_time_secs: restart_time_secs.min(RESTART_TIME_MAX_SECS),
             // F for every family: the kernel's routes stay whatever becomes of this process.
             families: config.families.iter().map(|&family| (family, true)).collect(),
@@ -138,6 +144,7 @@ pub(super) fn negotiate(
         restart: negotiate_restart(sent, received),
         role,
         extended_next_hop,
+        enhanced_route_refresh: both(|capability| matches!(capability, Capability::EnhancedRouteRefresh)),
         route_refresh: both(|capability| matches!(capability, Capability::RouteRefresh)),
         decode: DecodeContext {
             four_octet_as,
@@ -274,6 +281,7 @@ fn negotiate_restart(sent: &OpenMessage, received: &OpenMessage) -> Option<PeerR
         theirs.families.iter().filter(|(family, _)| ours.families.iter().any(|(our, _)| our == family));
     Some(PeerRestart {
         restarting: theirs.restarting,
+        notification: ours.notification && theirs.notification,
         restart_time_secs: theirs.restart_time_secs,
         families: families.copied().collect(),
     })

@@ -181,6 +181,20 @@ pub enum RibEvent {
         /// What.
         family: AfiSafi,
     },
+    /// The peer begins to send this family again: what it does not send until it has ended goes (RFC 7313 §4).
+    RefreshBegan {
+        /// Who.
+        peer: PeerId,
+        /// What.
+        family: AfiSafi,
+    },
+    /// It has ended.
+    RefreshEnded {
+        /// Who.
+        peer: PeerId,
+        /// What.
+        family: AfiSafi,
+    },
     /// Another limit for an established peer.
     PrefixLimit {
         /// Whose.

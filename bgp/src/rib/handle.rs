@@ -173,8 +173,8 @@ impl Rib {
         let Some(entry) = self.shared.peers.get_mut(slot) else { return };
         let state = entry.families.get_mut(family);
         state.end_of_rib = true;
-        // RFC 4724 §4.2: what has not been sent again goes.
-        if entry.drop_stale(family) {
+        // RFC 4724 §4.2: what has not been sent again goes. In a refresh its own end says so.
+        if !entry.is_refreshing(family) && entry.drop_stale(family) {
             with_table!(self, family, table => table.walk = true);
         }
     }
@@ -185,6 +185,26 @@ impl Rib {
         if let Some(group) = self.group_of(slot) {
             group.refresh(slot, family);
         }
+    }
+
+    pub(super) fn handle_refresh_began(&mut self, peer: PeerId, family: AfiSafi) {
+        let now = self.shared.now;
+        let Some((entry, family)) = self.refreshing(peer, family) else { return };
+        entry.begin_refresh(family, now);
+    }
+
+    pub(super) fn handle_refresh_ended(&mut self, peer: PeerId, family: AfiSafi) {
+        let Some((entry, family)) = self.refreshing(peer, family) else { return };
+        if entry.end_refresh(family) {
+            with_table!(self, family, table => table.walk = true);
+        }
+    }
+
+    fn refreshing(&mut self, peer: PeerId, family: AfiSafi) -> Option<(&mut PeerEntry, Family)> {
+        let slot = self.shared.peers.slot(peer)?;
+        let family = Family::of(family)?;
+        let entry = self.shared.peers.get_mut(slot)?;
+        (entry.takes_updates() && entry.has(family)).then_some((entry, family))
     }
 
     /// Of a peer that is down too: what is retained of it is judged by the new policy.

@@ -133,6 +133,17 @@ impl Behind {
     }
 }
 
+/// The answer to a peer that asked for a family again and wants its ends marked (RFC 7313 §4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Answer {
+    #[default]
+    None,
+    /// Not begun: it waits for the initial End-of-RIB.
+    Due,
+    /// The beginning has been marked; the end is when the member is in step.
+    Begun,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct MemberFamily {
     /// `None`: in step. What it holds is then exactly what the Adj-RIB-Out says, less what it is itself the
@@ -140,6 +151,7 @@ pub(super) struct MemberFamily {
     pub(super) behind: Option<Box<Behind>>,
     /// The initial End-of-RIB has not been sent.
     pub(super) owes_end_of_rib: bool,
+    pub(super) answer: Answer,
 }
 
 #[derive(Clone, Debug)]
@@ -147,6 +159,8 @@ pub(super) struct Member {
     pub(super) slot: Slot,
     pub(super) peer: PeerId,
     pub(super) families: PerFamily<MemberFamily>,
+    /// RFC 7313 was negotiated.
+    pub(super) marks_refreshes: bool,
     /// Most bytes that may be on their way to its socket.
     window: usize,
     /// Bytes on their way.
@@ -157,7 +171,8 @@ pub(super) struct Member {
 
 impl Member {
     pub(super) fn new(slot: Slot, peer: PeerId, window: usize) -> Self {
-        Self { slot, peer, families: PerFamily::default(), window, outstanding: 0, is_stalled: false }
+        let families = PerFamily::default();
+        Self { slot, peer, families, marks_refreshes: false, window, outstanding: 0, is_stalled: false }
     }
 
     /// Books `len` bytes, unless the window is full. Something fits always when nothing is on its way, so a

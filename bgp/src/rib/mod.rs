@@ -168,6 +168,8 @@ impl Rib {
             RibEvent::PeerDown { peer, retain } => self.handle_peer_down(peer, retain.as_ref()),
             RibEvent::Update { peer, update } => self.handle_update(peer, *update),
             RibEvent::Refresh { peer, family } => self.handle_refresh(peer, family),
+            RibEvent::RefreshBegan { peer, family } => self.handle_refresh_began(peer, family),
+            RibEvent::RefreshEnded { peer, family } => self.handle_refresh_ended(peer, family),
             RibEvent::PrefixLimit { peer, limit } => self.handle_prefix_limit(peer, limit),
             RibEvent::PolicyChanged { peer, import, export } => {
                 self.handle_policy_changed(peer, import, export);

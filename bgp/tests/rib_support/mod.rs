@@ -17,8 +17,8 @@ use bgp::rib::{
     RibPeer, UpdateRules,
 };
 use bgp::wire::{
-    AsPath, DecodeContext, EncodeContext, HEADER_LEN, Message, NextHop, PathAttributes, Reach, Unreach,
-    Update, decode_message, frame_len,
+    AsPath, DecodeContext, EncodeContext, HEADER_LEN, Message, NextHop, PathAttributes, Reach,
+    RefreshSubtype, RouteRefresh, Unreach, Update, decode_message, frame_len,
 };
 use bgp::{AfiSafi, Asn, ClusterId, NextHopKey, Nlri, PeerId, PeerKind, RouterId};
 use bytes::Bytes;
@@ -70,6 +70,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
             keepalive_secs: 30,
             families: vec![V4, V6],
             extended_next_hop: false,
+            enhanced_route_refresh: false,
             route_refresh: true,
             restart: None,
             role: None,
@@ -107,6 +108,7 @@ pub(crate) fn client(index: u8, cluster: u8) -> RibPeer {
 pub(crate) fn with_restart(mut peer: RibPeer) -> RibPeer {
     peer.negotiated.restart = Some(PeerRestart {
         restarting: false,
+        notification: false,
         restart_time_secs: 120,
         families: vec![(V4, true), (V6, true)],
     });
@@ -156,6 +158,10 @@ pub(crate) struct Told {
     /// By prefix, as the peer's own Adj-RIB-In would have it.
     pub(crate) routes: BTreeMap<IpNet, PathAttributes>,
     pub(crate) end_of_rib: Vec<AfiSafi>,
+    /// Beginnings and ends of refreshes (RFC 7313), in order.
+    pub(crate) marks: Vec<RouteRefresh>,
+    /// Sent before the last beginning, and not again since.
+    pub(crate) stale: BTreeSet<IpNet>,
     /// Withdrawals of what the peer did not hold.
     pub(crate) spurious: usize,
     pub(crate) messages: usize,
@@ -179,6 +185,28 @@ pub(crate) struct World {
     pub(crate) log: Vec<String>,
     /// Every `Transmit` of the last drain.
     pub(crate) sent: Vec<(Vec<PeerId>, Bytes)>,
+}
+
+impl Told {
+    /// RFC 7313 §4, as the peer does it.
+    fn mark(&mut self, refresh: RouteRefresh) {
+        let RouteRefresh { family, subtype } = refresh;
+        self.marks.push(refresh);
+        let of_family = |prefix: &&IpNet| AfiSafi::of(prefix) == family;
+        match subtype {
+            RefreshSubtype::Begin => {
+                assert!(self.end_of_rib.contains(&family), "not before the initial End-of-RIB");
+                self.stale.extend(self.routes.keys().filter(of_family));
+            }
+            RefreshSubtype::End => {
+                for prefix in self.stale.iter().filter(of_family).copied().collect::<Vec<_>>() {
+                    self.stale.remove(&prefix);
+                    self.routes.remove(&prefix);
+                }
+            }
+            RefreshSubtype::Request | RefreshSubtype::Unknown(_) => panic!("not for the RIB to send"),
+        }
+    }
 }
 
 impl World {
@@ -216,6 +244,8 @@ impl World {
                     window: peer.transmit_window,
                     routes: BTreeMap::new(),
                     end_of_rib: Vec::new(),
+                    marks: Vec::new(),
+                    stale: BTreeSet::new(),
                     spurious: 0,
                     messages: 0,
                     pending: 0,
@@ -306,7 +336,14 @@ impl World {
         while !rest.is_empty() {
             let len = frame_len(&rest[..HEADER_LEN], &told.decode).unwrap().unwrap();
             let message = decode_message(&rest.split_to(len), &told.decode).unwrap();
-            let Message::Update(decoded) = message else { panic!("not an UPDATE") };
+            let decoded = match message {
+                Message::Update(decoded) => decoded,
+                Message::RouteRefresh(refresh) => {
+                    told.mark(refresh);
+                    continue;
+                }
+                other => panic!("not for the RIB to send: {other:?}"),
+            };
             assert_eq!(decoded.errors, [], "the peer finds errors");
             told.messages += 1;
             let update = decoded.update;
@@ -318,6 +355,7 @@ impl World {
                 let attributes =
                     PathAttributes { next_hop: Some(reach.next_hop), ..update.attributes.clone() };
                 for nlri in reach.nlri {
+                    told.stale.remove(&nlri.prefix);
                     told.routes.insert(nlri.prefix, attributes.clone());
                 }
             }

@@ -13,7 +13,7 @@ use crate::io::shared_link::shared_link;
 use crate::io::sockopt;
 use crate::peer::{DownReason, Negotiated, PeerEffect, PeerSnapshot, Role, StopReason};
 use crate::rib::{Retain, RibEvent, RibPeer};
-use crate::wire::{Message, encode_message};
+use crate::wire::{Message, RefreshSubtype, encode_message};
 
 impl NeighborTask {
     pub(super) fn apply_effects(&mut self) {
@@ -35,7 +35,19 @@ impl NeighborTask {
                     self.feed.push_event(RibEvent::Update { peer: self.id, update });
                 }
                 PeerEffect::Refresh(refresh) => {
-                    self.feed.push_event(RibEvent::Refresh { peer: self.id, family: refresh.family });
+                    let (peer, family) = (self.id, refresh.family);
+                    match refresh.subtype {
+                        RefreshSubtype::Request => {
+                            self.feed.push_event(RibEvent::Refresh { peer, family });
+                        }
+                        RefreshSubtype::Begin => {
+                            self.feed.push_event(RibEvent::RefreshBegan { peer, family });
+                        }
+                        RefreshSubtype::End => {
+                            self.feed.push_event(RibEvent::RefreshEnded { peer, family });
+                        }
+                        RefreshSubtype::Unknown(_) => {}
+                    }
                 }
                 PeerEffect::Down(reason) => self.session_down(&reason),
             }
@@ -119,9 +131,9 @@ impl NeighborTask {
     }
 }
 
-/// RFC 4724 §4.2: a lost connection between two that both do graceful restart.
+/// RFC 4724 §4.2, RFC 8538 §4: between two that both do graceful restart.
 fn retain(reason: &DownReason, negotiated: &Negotiated) -> Option<Retain> {
-    let restart = negotiated.restart.as_ref().filter(|_| reason.is_graceful())?;
+    let restart = negotiated.restart.as_ref().filter(|restart| reason.is_graceful(restart.notification))?;
     let families = restart.families.iter().map(|&(family, _)| family).collect::<Vec<_>>();
     (!families.is_empty()).then_some(Retain { families, restart_time_secs: restart.restart_time_secs })
 }

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use super::RibHandle;
 use super::listener::{Directory, Entry, Listener, ListenerSnapshot};
-use super::peer::{Command, NeighborTask};
+use super::peer::{Command, NeighborTask, RefreshDirection};
 use crate::PeerId;
 use crate::peer::{NeighborConfig, NeighborKey, PeerSnapshot, StopReason};
 use crate::rib::{OriginatedRoute, RibConfig, RibEvent};
@@ -116,6 +116,15 @@ impl Speaker {
             snapshots.extend(reply.await);
         }
         snapshots
+    }
+
+    /// Asks for routes again, or sends ours again, without touching the session. `None`: nobody has this name.
+    /// `false`: there is no session, or the neighbor does not know route refresh (RFC 2918).
+    pub async fn refresh(&self, name: &str, direction: RefreshDirection) -> Option<bool> {
+        let neighbor = self.neighbors.values().find(|neighbor| neighbor.config.name == name)?;
+        let (sender, reply) = oneshot::channel();
+        let told = neighbor.commands.send(Command::Refresh(direction, sender)).await;
+        Some(told.is_ok() && reply.await.unwrap_or(false))
     }
 
     /// Every listen address as it is.

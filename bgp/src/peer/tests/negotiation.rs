@@ -34,10 +34,11 @@ fn we_offer_what_is_configured() {
             Capability::Multiprotocol(AfiSafi::IPV4_UNICAST),
             Capability::Multiprotocol(AfiSafi::IPV6_UNICAST),
             Capability::RouteRefresh,
+            Capability::EnhancedRouteRefresh,
             Capability::ExtendedMessage,
             Capability::GracefulRestart(GracefulRestartCapability {
                 restarting: true,
-                notification: false,
+                notification: true,
                 restart_time_secs: 120,
                 families: vec![(AfiSafi::IPV4_UNICAST, true), (AfiSafi::IPV6_UNICAST, true)],
             }),
@@ -153,6 +154,7 @@ fn restart_needs_both_and_counts_families_of_both() {
     assert_eq!(
         restart,
         PeerRestart {
+            notification: true,
             restarting: true,
             restart_time_secs: 60,
             families: vec![(AfiSafi::IPV4_UNICAST, false)]

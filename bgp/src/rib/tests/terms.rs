@@ -27,6 +27,7 @@ pub(super) fn peer() -> RibPeer {
             keepalive_secs: 30,
             families: vec![AfiSafi::IPV4_UNICAST],
             extended_next_hop: false,
+            enhanced_route_refresh: false,
             route_refresh: true,
             restart: None,
             role: None,
@@ -91,6 +92,7 @@ fn knobs() -> (Knobs, Knobs) {
         keepalive_secs: _,
         families: _,
         extended_next_hop: _,
+        enhanced_route_refresh: _,
         route_refresh: _,
         restart: _,
         role: _,
@@ -187,6 +189,7 @@ fn knobs() -> (Knobs, Knobs) {
         ("hold_time_secs", change(|peer| peer.negotiated.hold_time_secs = 3)),
         ("keepalive_secs", change(|peer| peer.negotiated.keepalive_secs = 1)),
         ("route_refresh", change(|peer| peer.negotiated.route_refresh = false)),
+        ("enhanced_route_refresh", change(|peer| peer.negotiated.enhanced_route_refresh = true)),
         ("restart", change(|peer| peer.negotiated.restart = Some(PeerRestart::default()))),
         ("decode", change(|peer| peer.negotiated.decode.four_octet_as = false)),
         (
