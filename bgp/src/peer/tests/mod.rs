@@ -5,6 +5,7 @@ mod change;
 mod damping;
 mod limits;
 mod negotiation;
+mod notification_restart;
 mod pair;
 mod property;
 mod stories;
