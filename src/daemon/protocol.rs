@@ -182,6 +182,8 @@ pub struct PeerDocument {
     pub messages_out: u64,
     /// UPDATEs received on all sessions.
     pub updates_in: u64,
+    /// Attributes of theirs that were discarded, or cost their routes (RFC 7606), over all sessions.
+    pub malformed_attributes: u64,
 }
 
 /// `GET /v1/routes[?prefix=…|received=PEER|advertised=PEER]`.
@@ -233,6 +235,13 @@ pub struct PathDocument {
     pub ineligible: Option<String>,
     /// The decision step that it lost.
     pub lost: Option<String>,
+    /// The source of the path that it lost to: the best one, but for MED the best of its neighboring AS. Absent
+    /// for a path in use.
+    #[serde(default)]
+    pub lost_to: Option<String>,
+    /// Why it is not used beside the best one, if it lost only after the metric of the next hop.
+    #[serde(default)]
+    pub not_multipath: Option<String>,
     /// Seconds since it was received.
     pub age_secs: u64,
 }

@@ -6,7 +6,7 @@ use bgp::rib::snapshot::{
     AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, PeerSummary, RibSummary,
     RouteSnapshot as RibRoute,
 };
-use bgp::rib::{Ineligible, LossReason};
+use bgp::rib::{Ineligible, LossReason, NotMultipath};
 use config::{Problem, Severity};
 use fib::snapshot::{FibSnapshot, FibSummary, NextHopView, RouteSnapshot};
 use serde::Serialize;
@@ -184,6 +184,7 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
         messages_in: messages(&peer.received) + peer.received.updates,
         messages_out: messages(&peer.sent),
         updates_in: peer.received.updates,
+        malformed_attributes: peer.malformed_attributes,
         ..PeerDocument::default()
     }
 }
@@ -195,9 +196,13 @@ pub fn route(route: &RibRoute) -> RouteDocument {
 }
 
 fn path(path: &PathSnapshot) -> PathDocument {
+    let (mut lost_to, mut not_multipath) = (None, None);
     let (ineligible, lost) = match &path.usage {
         PathUsage::Best => (None, None),
-        PathUsage::Multipath { reason } | PathUsage::Lost { reason } => {
+        PathUsage::Multipath { reason } => (None, Some(loss(*reason).to_owned())),
+        PathUsage::Lost { reason, to, not_multipath: why } => {
+            lost_to = Some(to.clone());
+            not_multipath = why.map(|why| left_out(why).to_owned());
             (None, Some(loss(*reason).to_owned()))
         }
         PathUsage::Ineligible { reason } => (Some(ineligible(reason)), None),
@@ -209,6 +214,8 @@ fn path(path: &PathSnapshot) -> PathDocument {
         stale: path.stale,
         ineligible,
         lost,
+        lost_to,
+        not_multipath,
         age_secs: path.age_secs,
         ..attributes(&path.attributes)
     }
@@ -251,6 +258,14 @@ fn loss(reason: LossReason) -> &'static str {
         LossReason::ClusterListLength => "longer CLUSTER_LIST",
         LossReason::PeerAddress => "higher peer address",
         LossReason::PathId => "higher path id",
+    }
+}
+
+fn left_out(reason: NotMultipath) -> &'static str {
+    match reason {
+        NotMultipath::SameNextHop => "a path in use has the same next hop",
+        NotMultipath::AsPath => "it came through other ASes (relaxASPath is off)",
+        NotMultipath::Limit => "as many paths as allowed are in use (maximumPaths)",
     }
 }
 

@@ -175,8 +175,10 @@ impl RibThread {
             | RibEvent::RefreshBegan { .. }
             | RibEvent::RefreshEnded { .. }
             | RibEvent::PrefixLimit { .. }
+            | RibEvent::AddPathMaximum { .. }
             | RibEvent::PolicyChanged { .. }
             | RibEvent::RulesChanged { .. }
+            | RibEvent::ReflectorClientChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }

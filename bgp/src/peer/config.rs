@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::AddPaths;
 use crate::rib::{Policy, UpdateRules};
 use crate::wire::BgpRole;
 use crate::{AfiSafi, Asn, ClusterId, InterfaceName, PeerKind, RouterId};
@@ -122,6 +123,8 @@ pub struct NeighborConfig {
     pub families: Vec<AfiSafi>,
     /// Offer IPv6 next hops for IPv4 prefixes (RFC 8950).
     pub extended_next_hop: bool,
+    /// Several paths of one prefix (RFC 7911).
+    pub add_paths: AddPaths,
     /// Graceful restart; `None` does not offer it.
     pub graceful_restart: Option<GracefulRestartConfig>,
     /// GTSM (RFC 5082): the most hops allowed (1 = directly connected); `None` is off.
@@ -182,6 +185,7 @@ impl NeighborConfig {
             passive: false,
             families: vec![family],
             extended_next_hop: false,
+            add_paths: AddPaths::default(),
             graceful_restart: None,
             ttl_security_hops: None,
             password: None,

@@ -1,6 +1,7 @@
 //! Everything that can happen to the RIB and everything it can ask for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{CommunityValue, Policy};
+use super::rules::DecisionRules;
 use super::update_rules::UpdateRules;
 use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
@@ -18,8 +20,9 @@ use crate::{AfiSafi, ClusterId, InterfaceName, NextHopKey, PeerId, RouterId};
 pub struct RibConfig {
     /// Our identifier.
     pub router_id: RouterId,
-    /// Most paths that may be used at once for one prefix: 1 switches multipath off.
-    pub multipath_max: u16,
+    /// How paths are compared, and how many are used at once. A change is applied to every route, and of what
+    /// comes of it only the differences leave; no session notices.
+    pub decision: DecisionRules,
     /// What may leave.
     pub export: ExportPolicy,
     /// We told our peers in our OPENs that we restarted (R bit): End-of-RIB to them then waits until we are in
@@ -92,6 +95,9 @@ pub struct RibPeer {
     pub address: IpAddr,
     /// The session's terms.
     pub negotiated: Negotiated,
+    /// Most paths of one prefix that it is sent in families in which it takes several (RFC 7911), its own among
+    /// them; `None`: all.
+    pub add_path_maximum: Option<NonZeroU8>,
     /// What next hop it gets.
     pub next_hop_mode: NextHopMode,
     /// Our address for IPv4 routes; `None`: no IPv4 route with next hop self can go to it.
@@ -202,6 +208,13 @@ pub enum RibEvent {
         /// From now on.
         limit: Option<PrefixLimit>,
     },
+    /// Another number of paths for a peer; it is told the difference.
+    AddPathMaximum {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::add_path_maximum`].
+        maximum: Option<NonZeroU8>,
+    },
     /// Other policies for a peer, its session staying as it is. What that changes of its paths and of what it
     /// has been sent is worked out from what is there; the peer is not asked for anything.
     PolicyChanged {
@@ -218,6 +231,13 @@ pub enum RibEvent {
         peer: PeerId,
         /// Replace [`RibPeer::rules`].
         rules: UpdateRules,
+    },
+    /// A peer becomes our route reflection client or stops being one, its session staying as it is.
+    ReflectorClientChanged {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::reflector_client`].
+        client: Option<ClusterId>,
     },
     /// The whole set of our own routes.
     Originate(Vec<OriginatedRoute>),
@@ -344,4 +364,16 @@ pub enum LossReason {
     PeerAddress,
     /// Higher path identifier (RFC 7911).
     PathId,
+}
+
+/// Why a path that lost only after the metric of the next hop is not used beside the best one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotMultipath {
+    /// A path in use has the same next hop, so this one would share nothing.
+    SameNextHop,
+    /// It came through other ASes ([`super::MultipathRules::relax_as_path`]).
+    AsPath,
+    /// As many as are allowed are in use.
+    Limit,
 }

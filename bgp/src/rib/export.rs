@@ -5,6 +5,7 @@
 //! allowas-in wants such routes, and to any other they do no harm (§9.1.2). BIRD and GoBGP do the same.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -39,6 +40,8 @@ pub(super) struct Terms {
     /// Our role on external sessions (RFC 9234).
     role: Option<BgpRole>,
     encode: EncodeContext,
+    /// Most paths of one prefix, where several are sent at all.
+    add_path_maximum: Option<NonZeroU8>,
     policy: Arc<Policy>,
     rules: ExportRules,
 }
@@ -57,6 +60,7 @@ impl Terms {
             reflector_client: peer.reflector_client,
             role: negotiated.role,
             encode: negotiated.encode.clone(),
+            add_path_maximum: peer.add_path_maximum.filter(|_| !negotiated.encode.add_path_send.is_empty()),
             policy: Arc::clone(&peer.export),
             rules: ExportRules::of(peer),
         }
@@ -68,6 +72,15 @@ impl Terms {
 
     pub(super) fn encode_context(&self) -> &EncodeContext {
         &self.encode
+    }
+
+    /// Whether paths are sent with identifiers (RFC 7911), and so as many of them as `add_path_maximum` says.
+    pub(super) fn sends_paths(&self, family: Family) -> bool {
+        self.encode.add_path_send.contains(&family.afi_safi())
+    }
+
+    pub(super) fn add_path_maximum(&self) -> usize {
+        self.add_path_maximum.map_or(usize::MAX, |maximum| usize::from(maximum.get()))
     }
 
     /// The attributes with which a path leaves on these terms; `None` if it does not. `source` is `None` for
@@ -150,6 +163,9 @@ impl Terms {
     /// of ours both are put in front, as BIRD does, so that a loop ends in either.
     fn reflect(&self, source: SourceTerms, attributes: &mut PathAttributes) -> Option<()> {
         if source.reflector_client.is_none() && self.reflector_client.is_none() {
+            return None;
+        }
+        if source.is_meshed_client && self.rules.is_meshed_client() {
             return None;
         }
         attributes.originator_id.get_or_insert(source.router_id);

@@ -16,7 +16,7 @@ mod update_rules;
 
 pub use export::{ExportPolicy, ExportRule, export_policy, own_blocks, prefix_advertisements};
 pub use session::{Session, SessionOrigin};
-pub use speaker::{MULTIPATH_MAX_DEFAULT, NORMAL_ROUTE_PRIORITY_DEFAULT, PORT_DEFAULT, Speaker};
+pub use speaker::{NORMAL_ROUTE_PRIORITY_DEFAULT, PORT_DEFAULT, Speaker};
 pub use update_rules::SessionRules;
 
 use std::collections::BTreeSet;

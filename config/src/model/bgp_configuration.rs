@@ -5,7 +5,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use super::address::MaskedCidr;
-use super::{Asn, CommunityValue, Metadata, PasswordSource, Seconds, metadata, secret, unique};
+use super::{
+    Asn, BestPath, CommunityValue, Metadata, PasswordSource, Seconds, best_path, metadata, secret, unique,
+};
 use crate::document::{Entry, Field, Fields};
 use ipnet::IpNet;
 
@@ -67,12 +69,18 @@ pub struct BgpConfigurationSpec {
     /// Most next hops of one route; default 16. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipath_max: Option<u16>,
+    /// A reflector reflects between its clients; default true. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_to_client_reflection: Option<bool>,
     /// External sessions without filters carry nothing (RFC 8212). An addition of ours.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ebgp_requires_policy: bool,
     /// Every session is about to go away (RFC 8326); of a node, it is drained. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub graceful_shutdown: Option<bool>,
+    /// How paths are compared. An addition of ours.
+    #[serde(skip_serializing_if = "best_path::is_default")]
+    pub best_path: BestPath,
 }
 
 /// A name for a community.
@@ -148,6 +156,11 @@ const SPEC: &[Field] = &[
     Field::informational("ignoredInterfaces", "[eth7]", "interfaces not imported from; we import from none"),
     Field::additive("multipathMax", "4", "most next hops of one route, 1 to 64; default 16"),
     Field::additive(
+        "clientToClientReflection",
+        "false",
+        "false: clients of a reflector are a mesh of their own, nothing goes between them; default true",
+    ),
+    Field::additive(
         "ebgpRequiresPolicy",
         "true",
         "eBGP sessions carry nothing in a direction and family without filter rules (RFC 8212); default false",
@@ -157,6 +170,8 @@ const SPEC: &[Field] = &[
         "true",
         "as gracefulShutdown of every session; in node.<name> it drains that node; default false",
     ),
+    Field::additive("bestPath", "{compareRouterID: true}", "how paths to one destination are compared")
+        .with(best_path::FIELDS),
     Field::refused("serviceClusterIPs", "", "[{cidr: 10.96.0.0/12}]", "service ranges to advertise")
         .with(CIDR),
     Field::refused("serviceExternalIPs", "", "[{cidr: 10.9.0.0/16}]", "service ranges to advertise")
@@ -253,8 +268,12 @@ impl BgpConfigurationSpec {
             ignored_interfaces: unique(&ignored, interface_pattern),
             prefix_advertisements: prefix_advertisements(spec, &communities),
             communities,
+            client_to_client_reflection: spec
+                .entry("clientToClientReflection")
+                .and_then(|entry| entry.boolean()),
             ebgp_requires_policy: truth("ebgpRequiresPolicy"),
             graceful_shutdown: spec.entry("gracefulShutdown").and_then(|entry| entry.boolean()),
+            best_path: BestPath::read(spec),
             multipath_max: spec.entry("multipathMax").and_then(|entry| entry.integer(1..=64)),
         }
     }

@@ -6,6 +6,7 @@
 
 mod address;
 mod asn;
+mod best_path;
 mod bgp_configuration;
 mod bgp_filter;
 mod bgp_peer;
@@ -25,6 +26,7 @@ use serde::{Serialize, Serializer};
 
 pub use address::{PeerAddress, PeerAddressError};
 pub use asn::{Asn, AsnError};
+pub use best_path::{BestPath, MULTIPATH_MAX_DEFAULT, Multipath};
 pub use bgp_configuration::{
     BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, NamedCommunity, PER_NODE_PREFIX,
     PrefixAdvertisement,

@@ -279,6 +279,17 @@ fn semantic_errors_have_the_place_of_the_value() {
             "  listenPort: '179'",
             "expected a whole number from 1 to 65535, found the text '179'",
         ),
+        (
+            BgpConfiguration,
+            "  bestPath: {multipath: {maximumPaths: 0}}",
+            "spec.bestPath.multipath.maximumPaths: expected a whole number from 1 to 64",
+        ),
+        (
+            BgpConfiguration,
+            "  multipathMax: 4\n  bestPath: {multipath: {maximumPaths: 4}}",
+            "spec.bestPath.multipath.maximumPaths: says the same as spec.multipathMax: keep one of them",
+        ),
+        (BgpConfiguration, "  bestPath: {compareMED: true}", "spec.bestPath.compareMED: "),
         (BgpConfiguration, "  multipathMax: 65", "spec.multipathMax: expected a whole number from 1 to 64"),
         (BgpConfiguration, "  bindMode: nodeip", "expected None or NodeIP, found the text 'nodeip'"),
         (BgpConfiguration, "  nodeToNodeMeshEnabled: no", "expected true or false, found the text 'no'"),
@@ -471,6 +482,7 @@ fn a_node_may_differ_from_the_cluster_in_little() {
     assert!(parse("node.a.b", "{listenPort: 1790, logSeverityScreen: Info}").is_ok());
     assert!(parse("node.a", "{asNumber: 1}").unwrap_err().contains("spec.asNumber: is the whole cluster's"));
     assert!(parse("node.a", "{multipathMax: 2}").unwrap_err().contains("is the whole cluster's"));
+    assert!(parse("node.a", "{listenPrt: 1}").unwrap_err().contains("spec.listenPrt"));
     assert!(parse("node.", "{}").unwrap_err().contains("is not a name"));
     assert!(parse("other", "{}").unwrap_err().contains("f:3:18: metadata.name: 'other' configures nothing"));
 }
