@@ -39,23 +39,34 @@ fn rfc8538_resets_keep_routes_and_shutdowns_do_not() -> Result<()> {
     let (node, router) = (lab.host("node1")?, lab.host("router")?);
     let capture = Capture::start(node, "eth0", "tcp port 179")?;
     let mut config = uplink::frr();
-    config.lines =
-        ["bgp graceful-restart notification", "no bgp hard-administrative-reset"].map(String::from).to_vec();
+    // Without the F bit its routes would go when it is back (RFC 4724 §4.2).
+    let lines = [
+        "bgp graceful-restart notification",
+        "bgp graceful-restart preserve-fw-state",
+        "no bgp hard-administrative-reset",
+    ];
+    config.lines = lines.map(String::from).to_vec();
     let frr = Frr::start(router, config)?;
     let manx = Manx::launch(node, &uplink::manifests())?;
     let converged = || ensure_converged(&lab, &frr, &manx);
     lab.wait_until("everything is there", secs(25), converged)?;
 
+    let removed = |monitor: RouteMonitor, prefix: &str| -> Result<usize> {
+        let events = monitor.stop()?;
+        Ok(events.iter().filter(|event| event.deleted && event.destination == net(prefix)).count())
+    };
     // An administrative reset by FRR: Cease, not hard. What it announced stays in our kernel all the time.
-    let (here, there) = (RouteMonitor::start(node)?, RouteMonitor::start(router)?);
+    let here = RouteMonitor::start(node)?;
     let before = sessions(&frr)?;
     frr.clear(ip(NODE[0]))?;
     lab.wait_until("the session has been reset", secs(20), || {
         ensure!(sessions(&frr)? > before, "not yet");
         let error = manx.peer(ip(ROUTER[0]))?.last_error.unwrap_or_default();
-        ensure!(error.contains("Administrative Reset"), "{error}");
+        ensure!(error.contains("Administrative Reset") && !error.contains("Hard"), "{error}");
         converged()
     })?;
+    ensure!(removed(here, ANNOUNCED[0])? == 0, "our kernel lost FRR's route in FRR's reset");
+    let (here, there) = (RouteMonitor::start(node)?, RouteMonitor::start(router)?);
     // A reset by us: another hold time. FRR keeps our block.
     let before = sessions(&frr)?;
     manx.apply(&peer().with("holdTime", "6s"))?;
@@ -63,10 +74,6 @@ fn rfc8538_resets_keep_routes_and_shutdowns_do_not() -> Result<()> {
         ensure!(sessions(&frr)? > before, "not yet");
         converged()
     })?;
-    let removed = |monitor: RouteMonitor, prefix: &str| -> Result<usize> {
-        let events = monitor.stop()?;
-        Ok(events.iter().filter(|event| event.deleted && event.destination == net(prefix)).count())
-    };
     ensure!(removed(here, ANNOUNCED[0])? == 0, "our kernel lost FRR's route");
     ensure!(removed(there, BLOCKS[0])? == 0, "FRR's kernel lost our block");
 

@@ -176,7 +176,7 @@ pub(crate) struct Told {
     /// Beginnings and ends of refreshes (RFC 7313), in order.
     pub(crate) marks: Vec<RouteRefresh>,
     /// Sent before the last beginning, and not again since.
-    pub(crate) stale: BTreeSet<IpNet>,
+    pub(crate) stale: BTreeSet<Nlri>,
     /// Withdrawals of what the peer did not hold.
     pub(crate) spurious: usize,
     pub(crate) messages: usize,
@@ -203,20 +203,31 @@ pub(crate) struct World {
 }
 
 impl Told {
+    /// False: there was none.
+    fn withdraw(&mut self, nlri: &Nlri) -> bool {
+        let was_there = self.paths.remove(nlri).is_some();
+        let mut others = self.paths.iter().filter(|(other, _)| other.prefix == nlri.prefix);
+        match others.next() {
+            Some((_, attributes)) => drop(self.routes.insert(nlri.prefix, attributes.clone())),
+            None => drop(self.routes.remove(&nlri.prefix)),
+        }
+        was_there
+    }
+
     /// RFC 7313 §4, as the peer does it.
     fn mark(&mut self, refresh: RouteRefresh) {
         let RouteRefresh { family, subtype } = refresh;
         self.marks.push(refresh);
-        let of_family = |prefix: &&IpNet| AfiSafi::of(prefix) == family;
+        let of_family = |nlri: &&Nlri| AfiSafi::of(&nlri.prefix) == family;
         match subtype {
             RefreshSubtype::Begin => {
                 assert!(self.end_of_rib.contains(&family), "not before the initial End-of-RIB");
-                self.stale.extend(self.routes.keys().filter(of_family));
+                self.stale.extend(self.paths.keys().filter(of_family));
             }
             RefreshSubtype::End => {
-                for prefix in self.stale.iter().filter(of_family).copied().collect::<Vec<_>>() {
-                    self.stale.remove(&prefix);
-                    self.routes.remove(&prefix);
+                for nlri in self.stale.iter().filter(of_family).copied().collect::<Vec<_>>() {
+                    self.stale.remove(&nlri);
+                    self.withdraw(&nlri);
                 }
             }
             RefreshSubtype::Request | RefreshSubtype::Unknown(_) => panic!("not for the RIB to send"),
@@ -365,18 +376,14 @@ impl World {
             let update = decoded.update;
             told.end_of_rib.extend(update.end_of_rib);
             for nlri in update.unreach.iter().flat_map(|unreach| &unreach.nlri) {
-                told.spurious += usize::from(told.paths.remove(nlri).is_none());
-                let mut others = told.paths.iter().filter(|(other, _)| other.prefix == nlri.prefix);
-                match others.next() {
-                    Some((_, attributes)) => drop(told.routes.insert(nlri.prefix, attributes.clone())),
-                    None => drop(told.routes.remove(&nlri.prefix)),
-                }
+                let was_there = told.withdraw(nlri);
+                told.spurious += usize::from(!was_there);
             }
             for reach in update.reach {
                 let attributes =
                     PathAttributes { next_hop: Some(reach.next_hop), ..update.attributes.clone() };
                 for nlri in reach.nlri {
-                    told.stale.remove(&nlri.prefix);
+                    told.stale.remove(&nlri);
                     told.routes.insert(nlri.prefix, attributes.clone());
                     told.paths.insert(nlri, attributes.clone());
                 }
