@@ -87,8 +87,13 @@ impl Agent {
         let state = Arc::clone(&self.state.borrow());
         let mut peers = snapshot::peers(&sessions, &routes, &state);
         if let Some(name) = name {
+            let (address, interface) = match name.split_once('%') {
+                Some((address, interface)) => (address, Some(interface)),
+                None => (name, None),
+            };
             peers.retain(|peer| {
-                peer.name == name || peer.address.is_some_and(|address| address.to_string() == name)
+                let is_there = interface.is_none() || peer.interface.as_deref() == interface;
+                peer.name == name || (is_there && peer.address.is_some_and(|own| own.to_string() == address))
             });
             if peers.is_empty() {
                 let message = format!("no peer has the name or address '{name}': `manx peers` lists them");
