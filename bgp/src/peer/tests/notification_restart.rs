@@ -40,8 +40,9 @@ fn end(peer: &mut Peer, bit: bool) -> (Option<Notification>, bool) {
 #[test]
 fn rfc8538_every_end_of_a_session_with_and_without_the_bit() {
     type End = fn(&mut Peer, Instant);
+    type Case = (&'static str, End, Option<(u8, u8)>, [bool; 2]);
     // Name, what happens, code and subcode that we say, and whether routes are kept without and with the bit.
-    let cases: [(&str, End, Option<(u8, u8)>, [bool; 2]); 9] = [
+    let cases: [Case; 9] = [
         (
             "TCP is lost",
             |peer, now| {
