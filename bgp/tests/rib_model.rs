@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use bgp::peer::{NextHopMode, PeerRestart};
 use bgp::rib::{
-    CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopStatus,
-    OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
+    CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopChange,
+    NextHopStatus, OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
     STALE_PATHS_MAX_SECS, SharedLink, SourceMatch, UpdateRules,
 };
 use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
@@ -62,7 +62,8 @@ fn link(interface: &str, link_local: Option<&str>) -> Option<SharedLink> {
 /// As text: the link's name counts for link-local addresses of peers on a known link only.
 fn hop_of(attributes: &PathAttributes) -> Option<NextHopKey> {
     let hop = attributes.next_hop?.addr();
-    let text = match attributes.interface {
+    let is_link_local = matches!(hop, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let text = match attributes.interface.filter(|_| is_link_local) {
         Some(interface) => format!("{hop}%{interface}"),
         None => hop.to_string(),
     };
@@ -466,20 +467,10 @@ impl Model {
     fn is_eligible(&self, key: &Key, path: &ModelPath) -> bool {
         let Some(id) = key.1 else { return true };
         let terms = &self.peers[&id].terms;
-        let own = path.received.as_path.asns().filter(|asn| *asn == LOCAL_AS).count();
-        let key = hop_of(&path.attributes).unwrap();
-        let hop = key.address;
-        let own_on_link = terms.link.and_then(|link| link.link_local).map(IpAddr::from);
-        let is_ours = (key.interface.is_some() && Some(hop) == own_on_link)
-            || hop == terms.negotiated.local.ip()
-            || Some(hop) == terms.next_hop_v4.map(IpAddr::from)
-            || Some(hop) == terms.next_hop_v6.map(IpAddr::from);
-        own <= usize::from(terms.allow_local_as)
-            && !path.is_rejected
-            && path.attributes.originator_id != Some(ROUTER_ID)
-            && path.attributes.cluster_list.iter().all(|cluster| !self.clusters().contains(cluster))
-            && !is_ours
-            && matches!(self.statuses.get(&key), Some(NextHopStatus::Reachable { .. }))
+        let hop = hop_of(&path.attributes).unwrap();
+        !path.is_rejected
+            && !is_ours(terms, &path.attributes)
+            && matches!(self.statuses.get(&hop), Some(NextHopStatus::Reachable { .. }))
     }
 
     fn is_external(&self, key: &Key) -> bool {
@@ -552,15 +543,31 @@ impl Model {
     }
 
     fn import(&mut self) {
+        let clusters = self.clusters();
         for (key, path) in &mut self.paths {
             let Some(terms) = key.1.map(|id| &self.peers[&id].terms) else { continue };
+            // What loops, or is not to be had from this peer, is not held against policy.
+            if is_loop(terms, &path.received, &clusters)
+                || naive_rules::is_refused(terms, key.0, &path.received)
+            {
+                path.is_rejected = true;
+                path.attributes = path.received.clone();
+                continue;
+            }
             let kind = terms.negotiated.kind;
             let outcome = outcome(&terms.import, key.0, SourceMatch::Learned, kind, &path.received);
-            path.is_rejected =
-                outcome == Outcome::Rejected || naive_rules::is_refused(terms, key.0, &path.received);
+            path.is_rejected = outcome == Outcome::Rejected;
             path.attributes = match outcome {
-                Outcome::Accepted(attributes) => attributes,
-                Outcome::Unmatched | Outcome::Rejected => path.received.clone(),
+                Outcome::Accepted(made) | Outcome::Unmatched(made) => {
+                    let mut attributes = made.attributes;
+                    // Every peer's address here is an IPv4 one.
+                    let wants_peer = made.next_hop == Some(NextHopChange::Peer);
+                    if wants_peer && attributes.next_hop.is_some_and(|hop| hop.addr().is_ipv4()) {
+                        attributes.next_hop = Some(NextHop::from(terms.address));
+                    }
+                    attributes
+                }
+                Outcome::Rejected => path.received.clone(),
             };
             naive_rules::receive(terms, &mut path.attributes);
         }
@@ -612,12 +619,13 @@ impl Model {
         }
         let before = &self.paths[&key].attributes;
         let is_from = if key.1.is_none() { SourceMatch::Own } else { SourceMatch::Learned };
-        let mut sent = match outcome(&to.export, prefix, is_from, to.negotiated.kind, before) {
-            Outcome::Rejected => return None,
-            Outcome::Accepted(attributes) => attributes,
-            Outcome::Unmatched if action == ExportAction::Reject => return None,
-            Outcome::Unmatched => {
-                let mut sent = before.clone();
+        let outcome = outcome(&to.export, prefix, is_from, to.negotiated.kind, before);
+        let is_unmatched = matches!(outcome, Outcome::Unmatched(_));
+        let (Outcome::Accepted(made) | Outcome::Unmatched(made)) = outcome else { return None };
+        let mut sent = match made.attributes {
+            sent if !is_unmatched => sent,
+            _ if action == ExportAction::Reject => return None,
+            mut sent => {
                 for entry in config.export.communities.iter().filter(|entry| entry.within.contains(&prefix)) {
                     for community in &entry.communities {
                         let CommunityValue::Standard(community) = community else { continue };
@@ -641,6 +649,12 @@ impl Model {
                 NextHopMode::SelfAddress => false,
                 NextHopMode::Keep => true,
             };
+        let keep = match made.next_hop {
+            Some(NextHopChange::Address(_)) => true,
+            Some(NextHopChange::SelfAddress) => false,
+            Some(NextHopChange::Unchanged) => source.is_some(),
+            Some(NextHopChange::Peer) | None => keep,
+        };
         let extended = to.negotiated.extended_next_hop;
         let on_link = to.link.and_then(|link| link.link_local);
         let own: Option<NextHop> = match (family == V4, to.negotiated.local.ip()) {
@@ -663,7 +677,10 @@ impl Model {
             naive_rules::send_out(to, &mut sent);
             sent.as_path.prepend(LOCAL_AS);
             sent.local_pref = None;
-            sent.med = None;
+            // Our own routes carry none of themselves.
+            if !made.med {
+                sent.med = None;
+            }
             sent.originator_id = None;
             sent.cluster_list.clear();
             return Some(sent);
@@ -689,6 +706,23 @@ impl Model {
         }
         Some(sent)
     }
+}
+
+fn is_ours(terms: &RibPeer, attributes: &PathAttributes) -> bool {
+    let key = hop_of(attributes).unwrap();
+    let hop = key.address;
+    let own_on_link = terms.link.and_then(|link| link.link_local).map(IpAddr::from);
+    (key.interface.is_some() && Some(hop) == own_on_link)
+        || hop == terms.negotiated.local.ip()
+        || Some(hop) == terms.next_hop_v4.map(IpAddr::from)
+        || Some(hop) == terms.next_hop_v6.map(IpAddr::from)
+}
+
+fn is_loop(terms: &RibPeer, received: &PathAttributes, clusters: &BTreeSet<ClusterId>) -> bool {
+    received.as_path.asns().filter(|asn| *asn == LOCAL_AS).count() > usize::from(terms.allow_local_as)
+        || received.originator_id == Some(ROUTER_ID)
+        || received.cluster_list.iter().any(|cluster| clusters.contains(cluster))
+        || is_ours(terms, received)
 }
 
 fn lowest<K: Ord>(keys: &mut Vec<Key>, by: impl Fn(&Key) -> K) {

@@ -1,6 +1,7 @@
 //! The command line against the running agent: ask for one document, print it. Decides nothing.
 
 mod client;
+mod policy;
 mod show;
 mod table;
 
@@ -9,11 +10,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::daemon::protocol::{FibDocument, PeersDocument, RefreshDocument, RoutesDocument, StatusDocument};
+use crate::daemon::protocol::{
+    FibDocument, PeersDocument, PolicyDocument, RefreshDocument, RoutesDocument, StatusDocument,
+};
 use crate::daemon::settings_or_exit;
 use crate::dispatch::{CommandLine, CtlOptions, Direction, Output, OutputFormat, Verb};
 
@@ -53,7 +55,12 @@ pub fn main(options: &CtlOptions) -> ExitCode {
                 Direction::Out => "out",
             });
             let path = with_query("/v1/refresh", &[("peer", Some(peer.as_str())), ("direction", direction)]);
-            run(options, Method::POST, &path, *output, |done: &RefreshDocument, _| show::refresh(done))
+            let render = |done: &RefreshDocument, _| show::refresh(done);
+            ask_with(options, &path, Some(String::new()), *output, render)
+        }
+        Verb::Policy { command: Some(command), .. } => policy::main(options, command),
+        Verb::Policy { command: None, output } => {
+            ask(options, "/v1/policy", *output, |rules: &PolicyDocument, _| policy::rules(rules))
         }
         Verb::Fib(output) => ask(options, "/v1/fib", *output, |fib: &FibDocument, _| show::fib(fib)),
     }
@@ -76,13 +83,14 @@ fn ask<T: DeserializeOwned + Serialize>(
     output: Output,
     render: impl Fn(&T, bool) -> String,
 ) -> ExitCode {
-    run(options, Method::GET, path, output, render)
+    ask_with(options, path, None, output, render)
 }
 
-fn run<T: DeserializeOwned + Serialize>(
+/// With a body it is a POST.
+fn ask_with<T: DeserializeOwned + Serialize>(
     options: &CtlOptions,
-    method: Method,
     path: &str,
+    body: Option<String>,
     output: Output,
     render: impl Fn(&T, bool) -> String,
 ) -> ExitCode {
@@ -94,21 +102,29 @@ fn run<T: DeserializeOwned + Serialize>(
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_REFUSED, &error.to_string()),
     };
-    match runtime.block_on(client::request::<T>(&socket, method, path)) {
-        Ok(document) => match output.format {
-            OutputFormat::Json => match serde_json::to_string_pretty(&document) {
-                Ok(text) => print(&(text + "\n")),
-                Err(error) => fail(EXIT_REFUSED, &error.to_string()),
-            },
-            OutputFormat::Table => print(&render(&document, false)),
-            OutputFormat::Wide => print(&render(&document, true)),
-        },
+    match runtime.block_on(client::ask::<T>(&socket, path, body)) {
+        Ok(document) => print_document(&document, output, render),
         Err(error @ (client::Error::Unreachable { .. } | client::Error::Forbidden { .. })) => {
             fail(EXIT_UNREACHABLE, &error.to_string())
         }
         Err(error @ (client::Error::Broken { .. } | client::Error::Refused(_))) => {
             fail(EXIT_REFUSED, &error.to_string())
         }
+    }
+}
+
+fn print_document<T: Serialize>(
+    document: &T,
+    output: Output,
+    render: impl Fn(&T, bool) -> String,
+) -> ExitCode {
+    match output.format {
+        OutputFormat::Json => match serde_json::to_string_pretty(document) {
+            Ok(text) => print(&(text + "\n")),
+            Err(error) => fail(EXIT_REFUSED, &error.to_string()),
+        },
+        OutputFormat::Table => print(&render(document, false)),
+        OutputFormat::Wide => print(&render(document, true)),
     }
 }
 

@@ -80,8 +80,9 @@ pub use event::{
     RibPeer, SharedLink,
 };
 pub use policy::{
-    CommunityValue, Matches, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch,
-    SourceMatch,
+    AsPathRegex, Changed, CommunityPattern, CommunityValue, Condition, Decision, Facts, Matches, MedChange,
+    NextHopChange, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch, PrefixSet,
+    PrefixSetEntry, Rules, SourceMatch,
 };
 pub use rules::{DecisionRules, MultipathRules};
 pub use session::{QUIET_SECS, STALE_PATHS_MAX_SECS};

@@ -11,7 +11,7 @@ type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
 
 fn a_policy() -> Policy {
     let (name, matches, verdict) = ("a rule 1".to_owned(), Matches::default(), PolicyVerdict::Reject);
-    Policy { ipv4: vec![PolicyRule { name, matches, verdict }], ipv6: Vec::new() }
+    Policy { ipv4: vec![PolicyRule { name, matches, verdict }].into(), ..Policy::default() }
 }
 
 #[test]

@@ -3,11 +3,14 @@
 
 mod counts;
 mod routes;
+mod trial;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+pub use trial::{PolicyDirection, TrialPage, TrialPlace, Tried, TriedRoute};
 
 use super::event::{Ineligible, LossReason, NotMultipath};
 use crate::wire::Origin;

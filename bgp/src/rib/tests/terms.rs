@@ -53,7 +53,7 @@ pub(super) fn peer() -> RibPeer {
 fn reject_all(name: &str) -> Policy {
     let rule =
         PolicyRule { name: name.to_owned(), matches: Matches::default(), verdict: PolicyVerdict::Reject };
-    Policy { ipv4: vec![rule], ipv6: Vec::new() }
+    Policy { ipv4: vec![rule].into(), ..Policy::default() }
 }
 
 type Change = Box<dyn Fn(&mut RibPeer)>;
