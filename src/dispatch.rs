@@ -57,6 +57,15 @@ pub enum OutputFormat {
     Json,
 }
 
+/// Of `manx refresh`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Direction {
+    /// The peer is asked for its routes (RFC 2918).
+    In,
+    /// It is sent ours.
+    Out,
+}
+
 /// A verb of the command line.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 pub enum Verb {
@@ -86,6 +95,16 @@ pub enum Verb {
     },
     /// Kernel routes: wanted, installed, and what stands in the way
     Fib(Output),
+    /// Ask a peer for its routes again, send it ours again, or both; the session stays up
+    Refresh {
+        /// A peer's name or address, e.g. bgppeer/tor
+        peer: String,
+        /// In one direction only
+        direction: Option<Direction>,
+        /// How to print
+        #[command(flatten)]
+        output: Output,
+    },
     /// BGPFilters: which rule decides how many routes; `manx policy test` tests them
     #[command(args_conflicts_with_subcommands = true)]
     Policy {
@@ -194,6 +213,20 @@ mod tests {
         let json = Output { format: OutputFormat::Json };
         let expected = CtlOptions { config: None, verb: Verb::Fib(json) };
         assert_eq!(mode(&["fib", "-o", "json"]).unwrap(), Mode::Ctl(expected));
+    }
+
+    #[test]
+    fn refresh_takes_a_direction_or_none() {
+        let verb = |words: &[&str]| match mode(words) {
+            Ok(Mode::Ctl(CtlOptions { verb: Verb::Refresh { peer, direction, .. }, .. })) => {
+                Some((peer, direction))
+            }
+            Ok(Mode::Ctl(_) | Mode::Daemon(_)) | Err(_) => None,
+        };
+        assert_eq!(verb(&["refresh", "tor", "in"]), Some(("tor".to_owned(), Some(Direction::In))));
+        assert_eq!(verb(&["refresh", "tor"]), Some(("tor".to_owned(), None)));
+        assert_eq!(mode(&["refresh"]).unwrap_err().exit_code(), 2);
+        assert_eq!(mode(&["refresh", "tor", "sideways"]).unwrap_err().exit_code(), 2);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! neighbors, its policy and what to originate as plain structs, and it says what it learned as effects.
 
 pub mod afi_safi;
+pub mod next_hop_key;
 pub mod peer;
 pub mod rib;
 pub mod types;
@@ -14,4 +15,5 @@ pub mod wire;
 pub mod io;
 
 pub use afi_safi::AfiSafi;
+pub use next_hop_key::{InterfaceName, NextHopKey};
 pub use types::{Asn, ClusterId, Nlri, PeerId, PeerKind, RouterId};

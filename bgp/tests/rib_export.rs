@@ -78,7 +78,7 @@ fn ipv6_next_hops_are_global() {
     world.originate(&[("2001:db8:9::/64", 100)]);
     let hop = |prefix| world.held(to, prefix).and_then(|attributes| attributes.next_hop);
     assert_eq!(hop("2001:db8:1::/48"), Some(next_hop("2001:db8::1")));
-    assert_eq!(hop("2001:db8:2::/48"), None);
+    assert_eq!(hop("2001:db8:2::/48"), Some(next_hop("2001:db8:ff::1")), "we are on that link");
     assert_eq!(hop("2001:db8:9::/64"), Some(next_hop("2001:db8:ff::1")));
     assert!(world.told(without).routes.is_empty(), "it has no address of ours to send packets to");
 }

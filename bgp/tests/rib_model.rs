@@ -15,10 +15,10 @@ use bgp::peer::{NextHopMode, PeerRestart};
 use bgp::rib::{
     CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopChange,
     NextHopStatus, OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
-    STALE_PATHS_MAX_SECS, SourceMatch, UpdateRules,
+    STALE_PATHS_MAX_SECS, SharedLink, SourceMatch, UpdateRules,
 };
 use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
-use bgp::{AfiSafi, Asn, ClusterId, Nlri, PeerId, PeerKind, RouterId};
+use bgp::{AfiSafi, Asn, ClusterId, NextHopKey, Nlri, PeerId, PeerKind, RouterId};
 use ipnet::IpNet;
 use proptest::prelude::*;
 use rib_support::naive_policy::{Outcome, outcome, policies};
@@ -35,16 +35,65 @@ const PREFIXES: [&str; 8] = [
     "2001:db8:2::/64",
     "::/0",
 ];
-const NEXT_HOPS: [&str; 6] = ["10.0.0.1", "10.0.0.2", "10.9.9.9", "2001:db8::1", "2001:db8::2", "fe80::1"];
+const NEXT_HOPS: [&str; 7] =
+    ["10.0.0.1", "10.0.0.2", "10.9.9.9", "2001:db8::1", "2001:db8::2", "fe80::1", "fe80::a"];
+/// What they may be reported as, beside themselves.
+const REPORTED: [&str; 12] = [
+    "10.0.0.1",
+    "10.0.0.2",
+    "10.9.9.9",
+    "2001:db8::1",
+    "2001:db8::2",
+    "fe80::1",
+    "fe80::a",
+    "fe80::1%eth1",
+    "fe80::1%eth3",
+    "fe80::1%eth7",
+    "fe80::a%eth3",
+    "fe80::a%eth7",
+];
 const PEERS: u8 = 11;
+
+fn link(interface: &str, link_local: Option<&str>) -> Option<SharedLink> {
+    let link_local = link_local.map(|address| address.parse().unwrap());
+    Some(SharedLink { interface: interface.parse().unwrap(), link_local })
+}
+
+/// As text: the link's name counts for link-local addresses of peers on a known link only.
+fn hop_of(attributes: &PathAttributes) -> Option<NextHopKey> {
+    let hop = attributes.next_hop?.addr();
+    let is_link_local = matches!(hop, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let text = match attributes.interface.filter(|_| is_link_local) {
+        Some(interface) => format!("{hop}%{interface}"),
+        None => hop.to_string(),
+    };
+    Some(text.parse().unwrap())
+}
 
 /// The same eleven peers in every run: every kind, three pairs on equal terms, odd ones out. Four of them take
 /// several paths of a prefix.
 fn roster(index: u8) -> RibPeer {
+    let mut peer = roster_without_marks(index);
+    // RFC 7313 with every other one: it does not separate groups.
+    peer.negotiated.enhanced_route_refresh = index % 2 == 1;
+    peer
+}
+
+fn roster_without_marks(index: u8) -> RibPeer {
     match index {
-        0 | 1 => with_restart(ebgp(index)),
+        0 => with_restart(ebgp(0)),
+        1 => {
+            let mut near = with_restart(ebgp(1));
+            near.link = link("eth1", Some("fe80::a"));
+            near
+        }
         2 => with_restart(ibgp(2)),
-        3 => ibgp(3),
+        3 => {
+            let mut near = ibgp(3);
+            near.link = link("eth3", None);
+            near.negotiated.extended_next_hop = true;
+            near
+        }
         4 => with_restart(client(4, 1)),
         5 => client(5, 1),
         6 => {
@@ -75,6 +124,8 @@ fn roster(index: u8) -> RibPeer {
             keeper.negotiated.encode = EncodeContext { four_octet_as: false, ..EncodeContext::default() };
             keeper.negotiated.local = "[2001:db8:ff::7]:179".parse().unwrap();
             keeper.next_hop_v6 = None;
+            keeper.link = link("eth7", Some("fe80::7"));
+            keeper.negotiated.extended_next_hop = true;
             keeper.allow_local_as = 1;
             keeper
         }
@@ -103,6 +154,14 @@ enum Op {
         path_id: u32,
     },
     EndOfRib {
+        peer: u8,
+        family: AfiSafi,
+    },
+    RefreshBegan {
+        peer: u8,
+        family: AfiSafi,
+    },
+    RefreshEnded {
         peer: u8,
         family: AfiSafi,
     },
@@ -259,9 +318,11 @@ fn ops() -> impl Strategy<Value = Op> {
             .prop_map(|(peer, prefixes, attributes, path_id)| Op::Announce { peer, prefixes, attributes, path_id }),
         4 => (0..PEERS, some(), 0..3u32).prop_map(|(peer, prefixes, path_id)| Op::Withdraw { peer, prefixes, path_id }),
         2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::EndOfRib { peer, family }),
-        1 => (0..PEERS, families()).prop_map(|(peer, family)| Op::Refresh { peer, family }),
+        2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::Refresh { peer, family }),
+        2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::RefreshBegan { peer, family }),
+        2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::RefreshEnded { peer, family }),
         1 => prop::collection::btree_map(0..PREFIXES.len(), 100..103u32, 0..3).prop_map(Op::Originate),
-        6 => (0..NEXT_HOPS.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
+        6 => (0..REPORTED.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
         6 => Just(Op::Resolve),
         1 => configs().prop_map(Op::Configure),
         2 => (0..PEERS, maybe_policies(), maybe_policies())
@@ -285,6 +346,8 @@ struct ModelPath {
     attributes: PathAttributes,
     is_rejected: bool,
     session: usize,
+    /// Sent before a refresh began (RFC 7313).
+    is_stale: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -294,6 +357,8 @@ struct ModelPeer {
     session: usize,
     retained_until: Option<Instant>,
     stale_until: BTreeMap<AfiSafi, Instant>,
+    ended: BTreeSet<AfiSafi>,
+    refreshing: BTreeSet<AfiSafi>,
 }
 
 type Key = (IpNet, Option<PeerId>, u32);
@@ -302,7 +367,7 @@ type Key = (IpNet, Option<PeerId>, u32);
 struct Model {
     peers: BTreeMap<PeerId, ModelPeer>,
     paths: BTreeMap<Key, ModelPath>,
-    statuses: BTreeMap<IpAddr, NextHopStatus>,
+    statuses: BTreeMap<NextHopKey, NextHopStatus>,
     config: Option<RibConfig>,
     /// The winner of the last decision while it stands (RFC 5004).
     current: BTreeMap<IpNet, Key>,
@@ -342,6 +407,8 @@ impl Model {
             session,
             retained_until: None,
             stale_until: stale.into_iter().map(|family| (family, until)).collect(),
+            ended: BTreeSet::new(),
+            refreshing: BTreeSet::new(),
         };
         self.peers.insert(id, peer);
     }
@@ -350,6 +417,7 @@ impl Model {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.up = false;
         peer.stale_until.clear();
+        peer.refreshing.clear();
         peer.retained_until = (!retained.is_empty()).then(|| now + Duration::from_secs(120));
         self.remove_paths(|key, _| key.1 == Some(id) && !retained.contains(&AfiSafi::of(&key.0)));
     }
@@ -357,10 +425,26 @@ impl Model {
     fn sweep(&mut self, id: PeerId, family: AfiSafi) {
         let peer = self.peers.get_mut(&id).unwrap();
         peer.stale_until.remove(&family);
+        peer.refreshing.remove(&family);
         let session = peer.session;
         self.remove_paths(|key, path| {
-            key.1 == Some(id) && AfiSafi::of(&key.0) == family && path.session < session
+            key.1 == Some(id) && AfiSafi::of(&key.0) == family && (path.session < session || path.is_stale)
         });
+    }
+
+    fn refresh(&mut self, id: PeerId, family: AfiSafi, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.up) else { return };
+        let restart = peer.terms.negotiated.restart.clone().unwrap_or_default();
+        let says_end = restart.families.iter().any(|(listed, _)| *listed == family);
+        let is_carried = peer.terms.negotiated.families.contains(&family);
+        if !is_carried || (says_end && !peer.ended.contains(&family)) {
+            return;
+        }
+        peer.refreshing.insert(family);
+        peer.stale_until.insert(family, now + Duration::from_secs(STALE_PATHS_MAX_SECS));
+        for (key, path) in &mut self.paths {
+            path.is_stale |= key.1 == Some(id) && AfiSafi::of(&key.0) == family;
+        }
     }
 
     fn pass(&mut self, now: Instant) {
@@ -383,7 +467,7 @@ impl Model {
     fn is_eligible(&self, key: &Key, path: &ModelPath) -> bool {
         let Some(id) = key.1 else { return true };
         let terms = &self.peers[&id].terms;
-        let hop = path.attributes.next_hop.unwrap().addr();
+        let hop = hop_of(&path.attributes).unwrap();
         !path.is_rejected
             && !is_ours(terms, &path.attributes)
             && matches!(self.statuses.get(&hop), Some(NextHopStatus::Reachable { .. }))
@@ -406,7 +490,7 @@ impl Model {
     /// Of these, the paths in use, the best one first.
     fn decide(&self, prefix: IpNet, mut left: Vec<Key>) -> Vec<Key> {
         let attributes = |key: &Key| &self.paths[key].attributes;
-        let metric = |key: &Key| match attributes(key).next_hop.map(|hop| self.statuses.get(&hop.addr())) {
+        let metric = |key: &Key| match hop_of(attributes(key)).map(|hop| self.statuses.get(&hop)) {
             Some(Some(NextHopStatus::Reachable { metric })) => *metric,
             _ => 0,
         };
@@ -445,9 +529,7 @@ impl Model {
         equal.sort_by_key(order);
         let mut used = vec![*best];
         for key in equal {
-            let is_new = used.iter().all(|other| {
-                attributes(other).next_hop.map(|h| h.addr()) != attributes(&key).next_hop.map(|h| h.addr())
-            });
+            let is_new = used.iter().all(|other| hop_of(attributes(other)) != hop_of(attributes(&key)));
             let (max, is_of_same_as) = match self.is_external(best) {
                 true => (rules.multipath.max_external, neighbor(best) == neighbor(&key)),
                 false => (rules.multipath.max_internal, attributes(best).as_path == attributes(&key).as_path),
@@ -573,20 +655,24 @@ impl Model {
             Some(NextHopChange::Unchanged) => source.is_some(),
             Some(NextHopChange::Peer) | None => keep,
         };
-        let own: Option<IpAddr> = match (family == V4, to.negotiated.local.ip()) {
-            (true, IpAddr::V4(own)) => Some(own.into()),
-            (false, IpAddr::V6(own)) => Some(own.into()),
-            (true, _) => to.next_hop_v4.map(Into::into),
-            (false, _) => to.next_hop_v6.map(Into::into),
+        let extended = to.negotiated.extended_next_hop;
+        let on_link = to.link.and_then(|link| link.link_local);
+        let own: Option<NextHop> = match (family == V4, to.negotiated.local.ip()) {
+            (true, IpAddr::V4(own)) => Some(NextHop::V4(own)),
+            (true, IpAddr::V6(global)) if extended => Some(NextHop::V6 { global, link_local: on_link }),
+            (false, IpAddr::V6(global)) => Some(NextHop::V6 { global, link_local: on_link }),
+            (true, _) => to.next_hop_v4.map(NextHop::V4),
+            (false, _) => to.next_hop_v6.map(|own| NextHop::from(IpAddr::from(own))),
         };
-        let hop = if keep { sent.next_hop.unwrap().addr() } else { own? };
-        match hop {
-            IpAddr::V4(_) if family == V6 => return None,
-            IpAddr::V6(_) if family == V4 => return None,
-            IpAddr::V6(hop) if hop.is_unicast_link_local() => return None,
-            _ => {}
-        }
-        sent.next_hop = Some(NextHop::from(hop));
+        let kept = sent.next_hop.map(|hop| hop.addr()).filter(|_| keep);
+        sent.interface = None;
+        sent.next_hop = Some(match kept {
+            None => own?,
+            Some(IpAddr::V4(_)) if family == V6 => return None,
+            Some(IpAddr::V6(_)) if family == V4 && !extended => return None,
+            Some(IpAddr::V6(hop)) if hop.is_unicast_link_local() => own?,
+            Some(hop) => NextHop::from(hop),
+        });
         if !internal {
             naive_rules::send_out(to, &mut sent);
             sent.as_path.prepend(LOCAL_AS);
@@ -623,8 +709,11 @@ impl Model {
 }
 
 fn is_ours(terms: &RibPeer, attributes: &PathAttributes) -> bool {
-    let hop = attributes.next_hop.unwrap().addr();
-    hop == terms.negotiated.local.ip()
+    let key = hop_of(attributes).unwrap();
+    let hop = key.address;
+    let own_on_link = terms.link.and_then(|link| link.link_local).map(IpAddr::from);
+    (key.interface.is_some() && Some(hop) == own_on_link)
+        || hop == terms.negotiated.local.ip()
         || Some(hop) == terms.next_hop_v4.map(IpAddr::from)
         || Some(hop) == terms.next_hop_v6.map(IpAddr::from)
 }
@@ -715,13 +804,28 @@ impl Both {
             }
             Op::EndOfRib { peer, family } => {
                 let id = peer_id(peer.into());
-                if is_up(&self.model, peer) {
-                    self.model.sweep(id, family);
+                if let Some(known) = self.model.peers.get_mut(&id).filter(|peer| peer.up) {
+                    known.ended.insert(family);
+                    if !known.refreshing.contains(&family) {
+                        self.model.sweep(id, family);
+                    }
                 }
                 self.world.feed(RibEvent::Update { peer: id, update: Box::new(end_of_rib(family)) });
             }
             Op::Refresh { peer, family } => {
                 self.world.feed(RibEvent::Refresh { peer: peer_id(peer.into()), family });
+            }
+            Op::RefreshBegan { peer, family } => {
+                let id = peer_id(peer.into());
+                self.model.refresh(id, family, now);
+                self.world.feed(RibEvent::RefreshBegan { peer: id, family });
+            }
+            Op::RefreshEnded { peer, family } => {
+                let id = peer_id(peer.into());
+                if self.model.peers.get(&id).is_some_and(|peer| peer.refreshing.contains(&family)) {
+                    self.model.sweep(id, family);
+                }
+                self.world.feed(RibEvent::RefreshEnded { peer: id, family });
             }
             Op::Originate(routes) => {
                 let routes: BTreeMap<_, _> =
@@ -735,6 +839,7 @@ impl Both {
                         attributes,
                         is_rejected: false,
                         session: 0,
+                        is_stale: false,
                     };
                     self.model.paths.insert((*prefix, None, 0), path);
                 }
@@ -745,7 +850,7 @@ impl Both {
             Op::NextHop { next_hop, status } => {
                 // Only what is tracked is reported, as the resolver does; so drain first.
                 self.drain();
-                let next_hop = ip(NEXT_HOPS[next_hop]);
+                let next_hop: NextHopKey = REPORTED[next_hop].parse().unwrap();
                 if self.world.tracked.contains(&next_hop) {
                     self.model.statuses.insert(next_hop, status.clone());
                     self.world.feed(RibEvent::NextHopChanged(vec![(next_hop, status)]));
@@ -833,10 +938,13 @@ impl Both {
 
     fn announce(&mut self, peer: u8, prefixes: &[usize], attributes: PathAttributes, path_id: u32) {
         let id = peer_id(peer.into());
-        let is_v6 = attributes.next_hop.unwrap().addr().is_ipv6();
-        for prefix in
-            prefixes.iter().map(|prefix| PREFIXES[*prefix]).filter(|prefix| prefix.contains(':') == is_v6)
-        {
+        let hop = attributes.next_hop.unwrap().addr();
+        // RFC 8950 where it is negotiated.
+        let is_sent = |prefix: &&str| {
+            hop.is_ipv6() == prefix.contains(':')
+                || (hop.is_ipv6() && roster(peer).negotiated.extended_next_hop)
+        };
+        for prefix in prefixes.iter().map(|prefix| PREFIXES[*prefix]).filter(is_sent) {
             let mut update = reach(&attributes, &[prefix]);
             update.reach[0].nlri[0].path_id = path_id;
             self.world.feed(RibEvent::Update { peer: id, update: Box::new(update) });
@@ -845,6 +953,8 @@ impl Both {
                 continue;
             }
             let mut attributes = attributes.clone();
+            let is_link_local = matches!(hop, IpAddr::V6(hop) if hop.is_unicast_link_local());
+            attributes.interface = known.terms.link.map(|link| link.interface).filter(|_| is_link_local);
             if known.terms.negotiated.kind == PeerKind::Ebgp {
                 attributes.local_pref = None;
                 attributes.originator_id = None;
@@ -855,6 +965,7 @@ impl Both {
                 attributes,
                 is_rejected: false,
                 session: known.session,
+                is_stale: false,
             };
             self.model.paths.insert((net(prefix), Some(id), path_id), path);
         }
@@ -893,8 +1004,8 @@ impl Both {
             })
             .collect();
         assert_eq!(actual, expected, "Loc-RIB");
-        let used: BTreeSet<IpAddr> =
-            self.model.paths.values().filter_map(|path| Some(path.attributes.next_hop?.addr())).collect();
+        let used: BTreeSet<NextHopKey> =
+            self.model.paths.values().filter_map(|path| hop_of(&path.attributes)).collect();
         assert_eq!(self.world.tracked, used, "tracked next hops");
     }
 

@@ -122,7 +122,7 @@ fn import_chooses_a_next_hop_that_is_then_tracked() {
     change(&mut world, from, &[accept(A, &[hop("10.9.9.9")])], &[]);
     assert_eq!(world.held(to, A), None, "nothing is known of it yet");
     let reachable = NextHopStatus::Reachable { metric: 0 };
-    world.event(RibEvent::NextHopChanged(vec![(ip("10.9.9.9"), reachable)]));
+    world.event(RibEvent::NextHopChanged(vec![(ip("10.9.9.9").into(), reachable)]));
     assert!(world.held(to, A).is_some());
     assert_eq!(world.loc[&net(A)][0].attributes.next_hop, Some(NextHop::from(ip("10.9.9.9"))));
 

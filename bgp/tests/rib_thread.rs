@@ -5,9 +5,9 @@
 
 mod rib_support;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use bgp::NextHopKey;
 use bgp::io::{RibHandle, RibSink, ToPeer};
 use bgp::rib::{BestChange, NextHopStatus, RibEvent};
 use rib_support::*;
@@ -17,8 +17,8 @@ use tokio::time::timeout;
 #[derive(Debug, PartialEq)]
 enum Seen {
     Best(usize),
-    Track(IpAddr),
-    Untrack(IpAddr),
+    Track(NextHopKey),
+    Untrack(NextHopKey),
     InSync,
     Ended,
 }
@@ -29,10 +29,10 @@ impl RibSink for Sink {
     fn best_changed(&mut self, changes: Vec<BestChange>) {
         self.0.send(Seen::Best(changes.len())).ok();
     }
-    fn track_next_hop(&mut self, next_hop: IpAddr) {
+    fn track_next_hop(&mut self, next_hop: NextHopKey) {
         self.0.send(Seen::Track(next_hop)).ok();
     }
-    fn untrack_next_hop(&mut self, next_hop: IpAddr) {
+    fn untrack_next_hop(&mut self, next_hop: NextHopKey) {
         self.0.send(Seen::Untrack(next_hop)).ok();
     }
     fn in_sync(&mut self) {
@@ -72,9 +72,9 @@ async fn events_in_effects_out() {
     rib.send(RibEvent::PeerUp(Box::new(to.clone()))).await;
     let update = Box::new(reach(&via("10.0.0.1", &[65001]), &["10.1.0.0/16"]));
     rib.send(RibEvent::Update { peer: from.peer, update }).await;
-    assert_eq!(next(&mut seen).await, Seen::Track(ip("10.0.0.1")));
+    assert_eq!(next(&mut seen).await, Seen::Track(ip("10.0.0.1").into()));
     let reachable = NextHopStatus::Reachable { metric: 0 };
-    rib.send(RibEvent::NextHopChanged(vec![(ip("10.0.0.1"), reachable)])).await;
+    rib.send(RibEvent::NextHopChanged(vec![(ip("10.0.0.1").into(), reachable)])).await;
     assert_eq!(next(&mut seen).await, Seen::Best(1));
     // A query sees all that was sent before it.
     let best = rib.query(|rib| rib.summary().families[0].best).await;
@@ -89,7 +89,7 @@ async fn events_in_effects_out() {
     let rest = async { while bytes.recv().await.is_some() {} };
     timeout(Duration::from_secs(10), rest).await.expect("still attached");
     rib.send(RibEvent::PeerDown { peer: from.peer, retain: None }).await;
-    assert_eq!(next(&mut seen).await, Seen::Untrack(ip("10.0.0.1")));
+    assert_eq!(next(&mut seen).await, Seen::Untrack(ip("10.0.0.1").into()));
     assert_eq!(next(&mut seen).await, Seen::Best(1));
 }
 
@@ -150,8 +150,8 @@ async fn a_thread_that_panics_has_ended() {
     struct Broken;
     impl RibSink for Broken {
         fn best_changed(&mut self, _: Vec<BestChange>) {}
-        fn track_next_hop(&mut self, _: IpAddr) {}
-        fn untrack_next_hop(&mut self, _: IpAddr) {}
+        fn track_next_hop(&mut self, _: NextHopKey) {}
+        fn untrack_next_hop(&mut self, _: NextHopKey) {}
         fn in_sync(&mut self) {
             panic!("on purpose");
         }

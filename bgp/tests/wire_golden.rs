@@ -79,6 +79,7 @@ fn attributes(attributes: &PathAttributes) -> String {
         extended_communities,
         large_communities,
         only_to_customer,
+        interface: _,
         unknown,
     } = attributes;
     assert_eq!(*next_hop, None);
@@ -190,8 +191,8 @@ end of ipv4-unicast
 /// IPv4 prefixes through a link-local IPv6 next hop (RFC 8950).
 #[test]
 fn bird_extended_next_hop() {
-    let text =
-        render(&decode(include_bytes!("golden/bird_extended_next_hop.bin"), &DecodeContext::default()));
+    let extended = DecodeContext { extended_next_hop: true, ..DecodeContext::default() };
+    let text = render(&decode(include_bytes!("golden/bird_extended_next_hop.bin"), &extended));
     let expected = r#"
 open as 65001 hold 240 id 192.0.2.1: multiprotocol ipv4-unicast, multiprotocol ipv6-unicast, route-refresh, extended-next-hop ipv4-unicast via afi-2, graceful-restart 120 s, four-octet-as 65001, enhanced-route-refresh, capability-71 0x
 keepalive

@@ -45,6 +45,7 @@ fn memory_is_proportional_to_the_message() {
         DecodeContext { extended_message: true, ..DecodeContext::default() },
         DecodeContext {
             extended_message: true,
+            extended_next_hop: true,
             kind: PeerKind::Ibgp,
             four_octet_as: false,
             add_path_receive: AfiSafi::ALL.to_vec(),

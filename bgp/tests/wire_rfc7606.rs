@@ -343,6 +343,8 @@ fn mp_attributes_that_cannot_be_read_reset() {
         ("IPv6 with none", mp_reach(2, &[], &[0])),
         ("IPv6 with 24", mp_reach(2, &[global.as_slice(), &[0; 8]].concat(), &[0])),
         ("IPv4 with 12 (VPN)", mp_reach(1, &[1; 12], &[0])),
+        ("IPv4 with 16, not negotiated (RFC 8950)", mp_reach(1, &global, &[0])),
+        ("IPv4 with 32, not negotiated (RFC 8950)", mp_reach(1, &[global, global].concat(), &[0])),
         ("prefix length 129", mp_reach(2, &global, &[129])),
         ("prefix overruns", mp_reach(2, &global, &[64, 0x20])),
         ("unreach empty", vec![0x80, 15, 0]),
@@ -407,8 +409,9 @@ fn mp_next_hops() {
         (2, std::net::Ipv6Addr::octets(&multicast).to_vec(), None),
     ];
     for (afi, octets, expected) in cases {
-        let decoded = decode(&update(&[], &[&mp_reach(afi, &octets, &[0]), ORIGIN, AS_PATH], &[]), &ebgp());
-        let decoded = decoded.unwrap();
+        let context = DecodeContext { extended_next_hop: true, ..ebgp() };
+        let frame = update(&[], &[&mp_reach(afi, &octets, &[0]), ORIGIN, AS_PATH], &[]);
+        let decoded = decode(&frame, &context).unwrap();
         assert_eq!(decoded.update.reach.first().map(|reach| reach.next_hop), expected, "{afi} {octets:?}");
         if expected.is_none() {
             assert_eq!(outcome(Ok(decoded)), Withdraw(14));

@@ -1,12 +1,10 @@
 //! Everything that can happen to the FIB and everything it can ask for.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::{Route, RouteKey};
+use crate::{NextHopKey, Route, RouteKey};
 
 /// Where our routes stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +23,7 @@ pub struct FibConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LearnedPath {
     /// As BGP gave it; resolved here.
-    pub next_hop: IpAddr,
+    pub next_hop: NextHopKey,
     /// Share of the traffic, 1 to 256.
     pub weight: u16,
 }
@@ -86,9 +84,9 @@ pub enum FibEvent {
     /// BGP's picture is complete: from now on what it does not name may be removed.
     LearnedInSync,
     /// Resolve this next hop and report it, now and on every change.
-    TrackNextHop(IpAddr),
+    TrackNextHop(NextHopKey),
     /// No longer of interest.
-    UntrackNextHop(IpAddr),
+    UntrackNextHop(NextHopKey),
     /// A link appeared or changed.
     Link(LinkState),
     /// A link is gone.
@@ -124,7 +122,7 @@ pub enum FibEvent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextHopReport {
     /// The next hop.
-    pub next_hop: IpAddr,
+    pub next_hop: NextHopKey,
     /// `Ok(metric)` (0 when connected) or why it does not resolve.
     pub status: Result<u32, String>,
 }

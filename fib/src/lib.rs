@@ -22,6 +22,7 @@ mod foreign;
 mod held;
 mod link;
 mod next_hop;
+pub mod next_hop_key;
 mod observe;
 mod outcome;
 pub mod ownership;
@@ -44,6 +45,7 @@ pub use event::{
     FibConfig, FibEffect, FibEvent, LearnedPath, LearnedRoute, LinkState, NextHopReport, Outcome,
 };
 pub use fib::{Counters, Fib};
+pub use next_hop_key::{InterfaceName, NextHopKey};
 pub use route::{NextHop, PROTOCOL, Route, RouteKey, RouteKind};
 pub use snapshot::{FibSnapshot, FibSummary, NextHopSnapshot, NextHopView, RouteSnapshot, RouteState};
 pub use source::RouteSource;

@@ -45,6 +45,11 @@ impl Links {
         self.links.iter().filter(|(_, l)| l.epoch != epoch).map(|(i, _)| *i).collect()
     }
 
+    /// The link of this name, if there is one.
+    pub(crate) fn index_of(&self, name: &str) -> Option<u32> {
+        self.links.iter().find(|(_, link)| link.state.name == name).map(|(index, _)| *index)
+    }
+
     /// Administratively up and with carrier.
     pub(crate) fn is_up(&self, index: u32) -> bool {
         self.links.get(&index).is_some_and(|l| l.state.up)

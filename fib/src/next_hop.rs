@@ -1,27 +1,24 @@
 //! The index from next hop to the routes that use it, and the last answer for each: a change in the kernel
 //! touches only the routes behind the next hops it affects.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use crate::{
-    NextHopReport,
+    InterfaceName, NextHopKey, NextHopReport,
     resolve::{Answer, Resolution, Resolver, Unresolved},
 };
 
 /// Every next hop that a route uses or that somebody tracks.
 #[derive(Debug, Default)]
 pub(crate) struct NextHops {
-    hops: BTreeMap<IpAddr, Tracked>,
+    hops: BTreeMap<NextHopKey, Tracked>,
     /// Must be resolved again before anything is decided.
-    dirty: BTreeSet<IpAddr>,
+    dirty: BTreeSet<NextHopKey>,
     /// Tracked, with a status that was not reported yet.
-    unreported: BTreeSet<IpAddr>,
+    unreported: BTreeSet<NextHopKey>,
 }
 
 #[derive(Debug)]
@@ -34,7 +31,7 @@ struct Tracked {
 }
 
 impl NextHops {
-    pub(crate) fn track(&mut self, next_hop: IpAddr) {
+    pub(crate) fn track(&mut self, next_hop: NextHopKey) {
         let entry = self.entry(next_hop);
         entry.tracked = true;
         entry.reported = None;
@@ -43,7 +40,7 @@ impl NextHops {
         }
     }
 
-    pub(crate) fn untrack(&mut self, next_hop: IpAddr) {
+    pub(crate) fn untrack(&mut self, next_hop: NextHopKey) {
         if let Some(entry) = self.hops.get_mut(&next_hop) {
             entry.tracked = false;
             entry.reported = None;
@@ -52,18 +49,18 @@ impl NextHops {
         self.forget_if_unused(next_hop);
     }
 
-    pub(crate) fn add_user(&mut self, next_hop: IpAddr, prefix: IpNet) {
+    pub(crate) fn add_user(&mut self, next_hop: NextHopKey, prefix: IpNet) {
         self.entry(next_hop).users.insert(prefix);
     }
 
-    pub(crate) fn remove_user(&mut self, next_hop: IpAddr, prefix: IpNet) {
+    pub(crate) fn remove_user(&mut self, next_hop: NextHopKey, prefix: IpNet) {
         if let Some(entry) = self.hops.get_mut(&next_hop) {
             entry.users.remove(&prefix);
         }
         self.forget_if_unused(next_hop);
     }
 
-    pub(crate) fn result(&self, next_hop: IpAddr) -> Result<&Resolution, Unresolved> {
+    pub(crate) fn result(&self, next_hop: NextHopKey) -> Result<&Resolution, Unresolved> {
         match self.hops.get(&next_hop) {
             Some(entry) => entry.result.as_ref().map_err(Clone::clone),
             None => Err(Unresolved::NotScanned),
@@ -72,13 +69,18 @@ impl NextHops {
 
     /// A foreign route to this prefix appeared, changed or went.
     pub(crate) fn touch_prefix(&mut self, prefix: IpNet) {
-        let affected = self.hops.range(prefix.network()..=prefix.broadcast()).map(|(hop, _)| *hop);
-        self.dirty.extend(affected);
+        let inside = self.hops.range(NextHopKey::from(prefix.network())..).map(|(hop, _)| *hop);
+        self.dirty.extend(inside.take_while(|hop| hop.address <= prefix.broadcast()));
     }
 
-    /// A link changed. Next hops are few (neighbours, not routes), so looking at each is cheap.
-    pub(crate) fn touch_link(&mut self, index: u32) {
-        let affected = self.hops.iter().filter(|(_, entry)| entry.links.contains(&index));
+    /// A link changed, and has or had this name. Next hops are few (neighbours, not routes), so looking at each
+    /// is cheap.
+    pub(crate) fn touch_link(&mut self, index: u32, name: &str) {
+        let is_named = |interface: InterfaceName| interface.as_str() == name;
+        let affected = self
+            .hops
+            .iter()
+            .filter(|(hop, entry)| entry.links.contains(&index) || hop.interface.is_some_and(is_named));
         self.dirty.extend(affected.map(|(hop, _)| *hop));
     }
 
@@ -119,11 +121,11 @@ impl NextHops {
         None
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpAddr, usize, &Result<Resolution, Unresolved>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (NextHopKey, usize, &Result<Resolution, Unresolved>)> {
         self.hops.iter().map(|(hop, entry)| (*hop, entry.users.len(), &entry.result))
     }
 
-    fn entry(&mut self, next_hop: IpAddr) -> &mut Tracked {
+    fn entry(&mut self, next_hop: NextHopKey) -> &mut Tracked {
         self.hops.entry(next_hop).or_insert_with(|| {
             self.dirty.insert(next_hop);
             Tracked {
@@ -136,7 +138,7 @@ impl NextHops {
         })
     }
 
-    fn forget_if_unused(&mut self, next_hop: IpAddr) {
+    fn forget_if_unused(&mut self, next_hop: NextHopKey) {
         if self.hops.get(&next_hop).is_some_and(|entry| entry.users.is_empty() && !entry.tracked) {
             self.hops.remove(&next_hop);
             self.dirty.remove(&next_hop);

@@ -21,14 +21,15 @@ impl Fib {
             self.lose_link(index, LinkLoss::AdminDown);
         }
         if change.changed {
-            self.hops.touch_link(index);
+            self.hops.touch_link(index, &self.links.name(index));
         }
     }
 
     pub(crate) fn handle_link_gone(&mut self, index: u32) {
+        let name = self.links.name(index);
         if self.links.remove(index) {
             self.lose_link(index, LinkLoss::Deleted);
-            self.hops.touch_link(index);
+            self.hops.touch_link(index, &name);
         }
     }
 

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use thiserror::Error;
 
 use crate::{
-    NextHop, RouteKind,
+    InterfaceName, NextHop, NextHopKey, RouteKind,
     foreign::ForeignTable,
     held::{Held, HeldList},
     link::Links,
@@ -43,6 +43,8 @@ pub(crate) enum Unresolved {
     Discarded { next_hop: IpAddr, prefix: IpNet, kind: &'static str },
     #[error("{next_hop} is link-local and could be on any of {candidates} links")]
     AmbiguousLink { next_hop: IpAddr, candidates: usize },
+    #[error("there is no link {interface} (next hop {next_hop})")]
+    NoLink { next_hop: IpAddr, interface: InterfaceName },
     #[error("an IPv6 route cannot use the IPv4 next hop {0}")]
     WrongFamily(IpAddr),
 }
@@ -64,10 +66,36 @@ pub(crate) struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    pub(crate) fn resolve(&self, next_hop: IpAddr) -> Answer {
+    pub(crate) fn resolve(&self, next_hop: NextHopKey) -> Answer {
+        let NextHopKey { address, interface } = next_hop;
         let mut links = SmallVec::new();
-        let result = self.refuse(next_hop).map_or_else(|| self.look_up(next_hop, &mut links), Err);
+        let result = match interface {
+            Some(interface) => self.on_link(address, interface, &mut links),
+            None => self.refuse(address).map_or_else(|| self.look_up(address, &mut links), Err),
+        };
         Answer { result, links }
+    }
+
+    /// The neighbor is on this link: no route has a say in it.
+    fn on_link(
+        &self,
+        next_hop: IpAddr,
+        interface: InterfaceName,
+        links: &mut SmallVec<[u32; 2]>,
+    ) -> Result<Resolution, Unresolved> {
+        let ifindex = self.links.index_of(interface.as_str());
+        let ifindex = ifindex.ok_or(Unresolved::NoLink { next_hop, interface })?;
+        links.push(ifindex);
+        // A link-local address is ours only on the link on which we have it.
+        let is_own = |held: &Held| held.next_hops.iter().any(|hop| hop.ifindex == ifindex);
+        if self.local.covering(next_hop).into_iter().any(|(_, list)| list.iter().any(is_own)) {
+            return Err(Unresolved::OwnAddress(next_hop));
+        }
+        if !self.links.is_up(ifindex) {
+            return Err(Unresolved::LinkDown { next_hop, link: interface.to_string() });
+        }
+        let hop = NextHop { gateway: Some(next_hop), ifindex, onlink: false, weight: 1 };
+        Ok(Resolution { hops: SmallVec::from_slice(&[hop]), metric: 0 })
     }
 
     /// Addresses that no route can make usable.

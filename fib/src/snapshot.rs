@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::{
-    Fib, NextHop, RouteKey, RouteKind,
+    Fib, NextHop, NextHopKey, RouteKey, RouteKind,
     delta::{Entry, Step, Want},
     ownership::protocol_name,
     source::RouteSource,
@@ -114,7 +114,7 @@ pub enum RouteState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NextHopSnapshot {
     /// As BGP gave it.
-    pub next_hop: IpAddr,
+    pub next_hop: NextHopKey,
     /// Learned routes that use it.
     pub routes: usize,
     /// Where it leads; empty when unresolved.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::{
-    LearnedRoute, NextHop, RouteKind,
+    LearnedRoute, NextHop, NextHopKey, RouteKind,
     delta::{Want, Wanted},
     next_hop::NextHops,
     resolve::Unresolved,
@@ -132,14 +132,14 @@ fn group(prefix: IpNet, route: &LearnedRoute, hops: &NextHops) -> SmallVec<[Next
 
 fn usable(
     prefix: IpNet,
-    next_hop: std::net::IpAddr,
+    next_hop: NextHopKey,
     hops: &NextHops,
 ) -> Result<&crate::resolve::Resolution, Unresolved> {
     let resolution = hops.result(next_hop)?;
     // RFC 8950 has IPv4 over an IPv6 next hop; nothing has the reverse, nor has the kernel.
     let ipv4_gateway = resolution.hops.iter().any(|hop| hop.gateway.is_some_and(|gateway| gateway.is_ipv4()));
     if ipv4_gateway && matches!(prefix, IpNet::V6(_)) {
-        return Err(Unresolved::WrongFamily(next_hop));
+        return Err(Unresolved::WrongFamily(next_hop.address));
     }
     Ok(resolution)
 }

@@ -82,6 +82,76 @@ fn every_shape_is_installed_and_withdrawn() {
     fib.stop();
 }
 
+/// The links have no common prefix but fe80::/64, and both neighbors have the same address.
+#[test]
+fn one_link_local_address_on_two_links() {
+    let Some(netns) = Netns::create("one_link_local_address_on_two_links") else { return };
+    let fib = netns.start();
+    let tell = |fib: &netns::Running| {
+        fib.own(&[]);
+        fib.learn(&[
+            ("10.244.1.0/26", &["fe80::1%eth1"]),
+            ("10.244.2.0/26", &["fe80::1%eth0*2", "fe80::1%eth1*3", "10.0.0.2"]),
+            ("fd44:1::/122", &["fe80::1%eth0"]),
+            ("fd44:2::/122", &["fe80::1%eth0*2", "fe80::1%eth1*3"]),
+        ]);
+        fib.in_sync();
+    };
+    tell(&fib);
+    fib.until_in_sync(4);
+    let both = "nexthop fe80::1 dev eth0 weight 2 nexthop fe80::1 dev eth1 weight 3 metric 1024";
+    let expected = [
+        "10.244.1.0/26 via fe80::1 dev eth1 metric 1024".to_owned(),
+        format!("10.244.2.0/26 nexthop 10.0.0.2 dev eth0 weight 1 {both}"),
+        "fd44:1::/122 via fe80::1 dev eth0 metric 1024".to_owned(),
+        format!("fd44:2::/122 {both}"),
+    ];
+    assert_eq!(netns.ours(), expected);
+    fib.stop();
+
+    let monitor = netns.monitor();
+    let fib = netns.start();
+    tell(&fib);
+    fib.until_in_sync(4);
+    assert_eq!(netns.seen(&monitor), [""; 0], "a restart is silence");
+    fib.learn(&[
+        ("10.244.1.0/26", &[]),
+        ("10.244.2.0/26", &[]),
+        ("fd44:1::/122", &[]),
+        ("fd44:2::/122", &[]),
+    ]);
+    fib.until_in_sync(0);
+    assert_eq!(netns.ours(), [""; 0]);
+    fib.stop();
+}
+
+/// The interface goes and comes back, with another index.
+#[test]
+fn a_link_that_comes_back_is_found_by_its_name() {
+    let Some(netns) = Netns::create("a_link_that_comes_back_is_found_by_its_name") else { return };
+    let make_back = || {
+        netns.ip("link add back type veth peer name peerback");
+        netns.ip("link set peerback up");
+        netns.ip("link set back up");
+    };
+    make_back();
+    let fib = netns.start();
+    fib.learn(&[("10.244.1.0/26", &["fe80::1%back"]), ("fd44:1::/122", &["fe80::1%back"])]);
+    fib.in_sync();
+    let there =
+        ["10.244.1.0/26 via fe80::1 dev back metric 1024", "fd44:1::/122 via fe80::1 dev back metric 1024"];
+    until_ours(&netns, &there);
+    netns.ip("link del back");
+    until_ours(&netns, &[]);
+    netns::eventually("the reason", || {
+        fib.reason("10.244.1.0/26").as_deref() == Some("there is no link back (next hop fe80::1)")
+    });
+    netns.ip("link add other type veth peer name peerother");
+    make_back();
+    until_ours(&netns, &there);
+    fib.stop();
+}
+
 #[test]
 fn a_table_and_a_metric_of_our_own() {
     let Some(netns) = Netns::create("a_table_and_a_metric_of_our_own") else { return };

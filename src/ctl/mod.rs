@@ -13,9 +13,11 @@ use clap::CommandFactory;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::daemon::protocol::{FibDocument, PeersDocument, PolicyDocument, RoutesDocument, StatusDocument};
+use crate::daemon::protocol::{
+    FibDocument, PeersDocument, PolicyDocument, RefreshDocument, RoutesDocument, StatusDocument,
+};
 use crate::daemon::settings_or_exit;
-use crate::dispatch::{CommandLine, CtlOptions, Output, OutputFormat, Verb};
+use crate::dispatch::{CommandLine, CtlOptions, Direction, Output, OutputFormat, Verb};
 
 /// Refused or not found.
 const EXIT_REFUSED: u8 = 1;
@@ -46,6 +48,15 @@ pub fn main(options: &CtlOptions) -> ExitCode {
             ];
             let path = with_query("/v1/routes", &query);
             ask(options, &path, *output, |routes: &RoutesDocument, wide| show::routes(routes, wide))
+        }
+        Verb::Refresh { peer, direction, output } => {
+            let direction = direction.map(|direction| match direction {
+                Direction::In => "in",
+                Direction::Out => "out",
+            });
+            let path = with_query("/v1/refresh", &[("peer", Some(peer.as_str())), ("direction", direction)]);
+            let render = |done: &RefreshDocument, _| show::refresh(done);
+            ask_with(options, &path, Some(String::new()), *output, render)
         }
         Verb::Policy { command: Some(command), .. } => policy::main(options, command),
         Verb::Policy { command: None, output } => {

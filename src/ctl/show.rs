@@ -3,7 +3,7 @@
 use crate::ctl::table::{duration, render};
 use crate::daemon::protocol::{
     DynamicPeersDocument, FibDocument, FibNextHopDocument, PathDocument, PeerDocument, PeersDocument,
-    ProblemDocument, RoutesDocument, StatusDocument,
+    ProblemDocument, RefreshDocument, RoutesDocument, StatusDocument,
 };
 
 /// `manx status`.
@@ -101,7 +101,7 @@ fn dynamic_row(template: &DynamicPeersDocument) -> Vec<String> {
 fn peer_row(peer: &PeerDocument, wide: bool) -> Vec<String> {
     let mut row = vec![
         peer.name.clone(),
-        peer.address.map_or_else(String::new, |address| address.to_string()),
+        peer_address(peer),
         peer.remote_as.to_string(),
         peer.state.clone(),
         duration(peer.uptime_secs.unwrap_or(peer.state_secs)),
@@ -120,12 +120,21 @@ fn peer_row(peer: &PeerDocument, wide: bool) -> Vec<String> {
     row
 }
 
+/// With its link, where that belongs to it: `fe80::1%eth0`.
+fn peer_address(peer: &PeerDocument) -> String {
+    let address = peer.address.map_or_else(String::new, |address| address.to_string());
+    match &peer.interface {
+        Some(interface) => format!("{address}%{interface}"),
+        None => address,
+    }
+}
+
 fn peer_detail(peer: &PeerDocument) -> String {
     let seconds = |value: Option<u16>| value.map_or_else(|| "-".to_owned(), |secs| format!("{secs} s"));
     let lines = [
         ("name", peer.name.clone()),
         ("description", peer.description.clone()),
-        ("address", peer.address.map_or_else(String::new, |a| format!("{a} port {}", peer.port))),
+        ("address", format!("{} port {}", peer_address(peer), peer.port)),
         ("session", format!("{}, AS {} to AS {}", peer.kind, peer.local_as, peer.remote_as)),
         ("state", format!("{} for {}", peer.state, duration(peer.uptime_secs.unwrap_or(peer.state_secs)))),
         ("last error", peer.last_error.clone().unwrap_or_else(|| "none".to_owned())),
@@ -175,6 +184,13 @@ fn add_path(peer: &PeerDocument) -> String {
         parts.push(format!("sends {}{most}", peer.add_path_send.join(" ")));
     }
     if parts.is_empty() { "-".to_owned() } else { parts.join("; ") }
+}
+
+/// `manx refresh`.
+pub(super) fn refresh(done: &RefreshDocument) -> String {
+    let asked = done.asked.iter().map(|peer| format!("{peer} is asked for its routes again\n"));
+    let resent = done.resent.iter().map(|peer| format!("{peer} is sent our routes again\n"));
+    asked.chain(resent).collect()
 }
 
 /// `manx routes`.

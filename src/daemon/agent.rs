@@ -1,4 +1,5 @@
-//! Answers the read verbs: asks the cores for their snapshots and lets `node::snapshot` word them.
+//! Answers the verbs of the local socket: asks the cores for their snapshots and lets `node::snapshot` word them, or
+//! hands on what an operator wants done.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bgp::PeerId;
-use bgp::io::{Observer, RibHandle};
+use bgp::io::{Observer, RefreshDirection, RibHandle};
 use bgp::rib::Policy;
 use bgp::rib::snapshot::{PeerState, PeerSummary, PolicyDirection, RouteSelection, TrialPage, TrialPlace};
 use config::catalog::Resources;
@@ -15,7 +16,8 @@ use ipnet::IpNet;
 use tokio::sync::watch;
 
 use super::protocol::{
-    FibDocument, PeersDocument, PolicyDocument, PolicyTrialDocument, RoutesDocument, StatusDocument,
+    FibDocument, PeersDocument, PolicyDocument, PolicyTrialDocument, RefreshDocument, RoutesDocument,
+    StatusDocument,
 };
 use crate::node::NodeState;
 use crate::node::{policy_trial, snapshot};
@@ -37,8 +39,12 @@ impl Refusal {
         Self { status: 404, message: message.into() }
     }
 
-    fn bad_request(message: impl Into<String>) -> Self {
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self { status: 400, message: message.into() }
+    }
+
+    fn conflict(message: String) -> Self {
+        Self { status: 409, message }
     }
 
     fn stopping() -> Self {
@@ -88,8 +94,13 @@ impl Agent {
         let state = Arc::clone(&self.state.borrow());
         let mut peers = snapshot::peers(&sessions, &routes, &state);
         if let Some(name) = name {
+            let (address, interface) = match name.split_once('%') {
+                Some((address, interface)) => (address, Some(interface)),
+                None => (name, None),
+            };
             peers.retain(|peer| {
-                peer.name == name || peer.address.is_some_and(|address| address.to_string() == name)
+                let is_there = interface.is_none() || peer.interface.as_deref() == interface;
+                peer.name == name || (is_there && peer.address.is_some_and(|own| own.to_string() == address))
             });
             if peers.is_empty() {
                 let message = format!("no peer has the name or address '{name}': `manx peers` lists them");
@@ -101,6 +112,41 @@ impl Agent {
             (Some(_), _) | (None, None) => Vec::new(),
         };
         Ok(PeersDocument { peers, dynamic })
+    }
+
+    /// A soft clear: routes again, in one direction or both, for every peer of this name or address.
+    pub(super) async fn refresh(
+        &self,
+        name: &str,
+        direction: Option<RefreshDirection>,
+    ) -> Result<RefreshDocument, Refusal> {
+        let directions = match direction {
+            Some(direction) => vec![direction],
+            None => vec![RefreshDirection::In, RefreshDirection::Out],
+        };
+        let peers = self.peers(Some(name)).await?.peers;
+        let mut done = RefreshDocument::default();
+        for peer in peers {
+            for direction in &directions {
+                let asked = match &self.observer {
+                    Some(observer) => observer.refresh(&peer.name, *direction).await,
+                    None => None,
+                };
+                match (asked, direction) {
+                    (Some(true), RefreshDirection::In) => done.asked.push(peer.name.clone()),
+                    (Some(true), RefreshDirection::Out) => done.resent.push(peer.name.clone()),
+                    (Some(false), _) if peer.state == "established" => {
+                        let message = format!("{} does not know route refresh (RFC 2918)", peer.name);
+                        return Err(Refusal::conflict(message));
+                    }
+                    (Some(false) | None, _) => {
+                        let message = format!("{} has no session: see `manx peers`", peer.name);
+                        return Err(Refusal::conflict(message));
+                    }
+                }
+            }
+        }
+        Ok(done)
     }
 
     pub(super) async fn routes(

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bgp::io::RefreshDirection;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
@@ -70,6 +71,7 @@ fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/peers", get(peers))
         .route("/v1/routes", get(routes))
         .route("/v1/fib", get(fib))
+        .route("/v1/refresh", post(refresh))
         .route("/v1/policy", get(policy))
         .route("/v1/policy/test", post(try_policy))
         // Sets of a million prefixes.
@@ -105,6 +107,25 @@ struct RoutesQuery {
 async fn routes(State(agent): State<Arc<Agent>>, Query(query): Query<RoutesQuery>) -> Response {
     let RoutesQuery { prefix, received, advertised } = query;
     answer(agent.routes(prefix.as_deref(), received.as_deref(), advertised.as_deref()).await)
+}
+
+#[derive(Deserialize)]
+struct RefreshQuery {
+    peer: String,
+    direction: Option<String>,
+}
+
+async fn refresh(State(agent): State<Arc<Agent>>, Query(query): Query<RefreshQuery>) -> Response {
+    let direction = match query.direction.as_deref() {
+        None => None,
+        Some("in") => Some(RefreshDirection::In),
+        Some("out") => Some(RefreshDirection::Out),
+        Some(other) => {
+            let message = format!("'{other}' is no direction: write in, out, or none for both");
+            return answer::<()>(Err(Refusal::bad_request(message)));
+        }
+    };
+    answer(agent.refresh(&query.peer, direction).await)
 }
 
 async fn fib(State(agent): State<Arc<Agent>>) -> Response {

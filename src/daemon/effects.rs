@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bgp::NextHopKey;
 use bgp::io::{RibHandle, RibSink};
 use bgp::rib::{BestChange, NextHopStatus, RibEvent};
 use fib::io::{FibHandle, ReportSink};
@@ -33,12 +33,12 @@ impl RibSink for ToFib {
         self.fib.learned(changes.iter().map(wiring::learned).collect());
     }
 
-    fn track_next_hop(&mut self, next_hop: IpAddr) {
-        self.fib.send(FibEvent::TrackNextHop(next_hop));
+    fn track_next_hop(&mut self, next_hop: NextHopKey) {
+        self.fib.send(FibEvent::TrackNextHop(wiring::to_fib(next_hop)));
     }
 
-    fn untrack_next_hop(&mut self, next_hop: IpAddr) {
-        self.fib.send(FibEvent::UntrackNextHop(next_hop));
+    fn untrack_next_hop(&mut self, next_hop: NextHopKey) {
+        self.fib.send(FibEvent::UntrackNextHop(wiring::to_fib(next_hop)));
     }
 
     fn in_sync(&mut self) {
@@ -51,7 +51,7 @@ impl RibSink for ToFib {
 /// From the FIB's thread to the RIB's: the latest status of each next hop that changed.
 #[derive(Default)]
 pub(super) struct NextHopReports {
-    latest: Mutex<BTreeMap<IpAddr, NextHopStatus>>,
+    latest: Mutex<BTreeMap<NextHopKey, NextHopStatus>>,
     changed: Notify,
 }
 

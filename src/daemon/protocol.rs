@@ -116,6 +116,15 @@ pub struct DynamicPeersDocument {
     pub refused: u64,
 }
 
+/// `POST /v1/refresh?peer=NAME&direction=in|out`: what was done, by the names of peers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshDocument {
+    /// Peers that were asked to send their routes again.
+    pub asked: Vec<String>,
+    /// Peers that are sent our routes again.
+    pub resent: Vec<String>,
+}
+
 /// One session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PeerDocument {
@@ -125,6 +134,9 @@ pub struct PeerDocument {
     pub description: String,
     /// The neighbor's address.
     pub address: Option<IpAddr>,
+    /// The link that a link-local address is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
     /// Its port.
     pub port: u16,
     /// `ibgp` or `ebgp`.

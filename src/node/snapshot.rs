@@ -1,8 +1,5 @@
 //! What the cores show of themselves, as the documents of the local socket. Pure.
 
-use std::net::IpAddr;
-use std::num::NonZeroU8;
-
 use bgp::io::{DynamicSnapshot, ListenerSnapshot};
 use bgp::peer::{PeerSnapshot, State};
 use bgp::rib::snapshot::{
@@ -14,6 +11,7 @@ use bgp::{AfiSafi, PeerKind};
 use config::{Problem, Severity};
 use fib::snapshot::{FibSnapshot, FibSummary, NextHopView, RouteSnapshot};
 use serde::Serialize;
+use std::num::NonZeroU8;
 
 use super::dynamic::MissingSession;
 use super::{NodeState, update_rules};
@@ -202,6 +200,7 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
         name: peer.name.clone(),
         description: peer.description.clone(),
         address: Some(peer.address),
+        interface: peer.interface.map(|interface| interface.to_string()),
         port: peer.port,
         kind: word(&peer.kind),
         local_as: peer.local_as.0,
@@ -298,7 +297,7 @@ fn named(path_id: u32) -> Option<u32> {
 pub(super) fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
     let AttributesSnapshot { communities, extended_communities, large_communities, .. } = attributes;
     PathDocument {
-        next_hop: attributes.next_hop.as_ref().map(IpAddr::to_string),
+        next_hop: attributes.next_hop.as_ref().map(ToString::to_string),
         as_path: attributes.as_path.clone(),
         origin: word(&attributes.origin),
         local_pref: attributes.local_pref,

@@ -182,6 +182,8 @@ fn neighbor(
         name: session.name.clone(),
         description: session.description.clone(),
         address: session.address,
+        // The manifest takes only names that are one.
+        interface: session.interface.as_ref().and_then(|name| name.parse().ok()),
         port: session.port,
         local_address: session.source_address,
         local_as: Asn(session.local_as.number()),
@@ -195,6 +197,7 @@ fn neighbor(
         timing: dynamic::timing(&session.timing),
         passive: session.passive,
         families: session.families.iter().map(|family| afi_safi(*family)).collect(),
+        extended_next_hop: session.extended_next_hop,
         add_paths: AddPaths {
             receive: session.add_paths.receive,
             send: session.add_paths.send,

@@ -1,7 +1,5 @@
 //! The only place where two domains meet: BGP's words into the kernel's and back. Pure; each function is one hop.
 
-use std::net::IpAddr;
-
 use bgp::rib::{BestChange, BestPath, NextHopStatus, PathSource};
 use fib::{LearnedPath, LearnedRoute, NextHopReport};
 use ipnet::IpNet;
@@ -20,23 +18,34 @@ fn learned_path(path: &BestPath) -> Option<LearnedPath> {
     match path.source {
         PathSource::Local => None,
         PathSource::Peer(_) => {
-            path.attributes.next_hop.map(|next_hop| LearnedPath { next_hop: next_hop.addr(), weight: 1 })
+            path.attributes.next_hop_key().map(|key| LearnedPath { next_hop: to_fib(key), weight: 1 })
         }
     }
 }
 
+/// A next hop as the FIB knows it.
+#[must_use]
+pub fn to_fib(key: bgp::NextHopKey) -> fib::NextHopKey {
+    let bgp::NextHopKey { address, interface } = key;
+    // Both take the same names.
+    fib::NextHopKey { address, interface: interface.and_then(|name| name.as_str().parse().ok()) }
+}
+
 /// A resolved or unresolved next hop as the RIB takes it.
 #[must_use]
-pub fn next_hop_status(report: NextHopReport) -> (IpAddr, NextHopStatus) {
+pub fn next_hop_status(report: NextHopReport) -> (bgp::NextHopKey, NextHopStatus) {
     let status = match report.status {
         Ok(metric) => NextHopStatus::Reachable { metric },
         Err(reason) => NextHopStatus::Unreachable { reason },
     };
-    (report.next_hop, status)
+    let fib::NextHopKey { address, interface } = report.next_hop;
+    let interface = interface.and_then(|name| name.as_str().parse().ok());
+    (bgp::NextHopKey { address, interface }, status)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::sync::Arc;
 
     use bgp::PeerId;
@@ -60,6 +69,17 @@ mod tests {
         let (_, route) = learned(&change(vec![path(PEER, "192.0.2.1"), path(PEER, "192.0.2.2")]));
         let hops: Vec<String> = route.unwrap().paths.iter().map(|path| path.next_hop.to_string()).collect();
         assert_eq!(hops, ["192.0.2.1", "192.0.2.2"]);
+    }
+
+    #[test]
+    fn the_link_of_a_link_local_next_hop_goes_along_both_ways() {
+        let mut via_link = path(PEER, "fe80::1");
+        Arc::make_mut(&mut via_link.attributes).interface = Some("eth1".parse().unwrap());
+        let (_, route) = learned(&change(vec![via_link]));
+        let next_hop = route.unwrap().paths[0].next_hop;
+        assert_eq!(next_hop.to_string(), "fe80::1%eth1");
+        let (key, _) = next_hop_status(NextHopReport { next_hop, status: Ok(0) });
+        assert_eq!(key.to_string(), "fe80::1%eth1");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! whole when it changes; the listeners read it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -10,13 +10,23 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::peer::Command;
-use crate::peer::{AoKey, DynamicNeighbors, NeighborConfig, Password};
+use super::shared_link::name_of;
+use crate::peer::{AoKey, DynamicNeighbors, NeighborConfig, NeighborKey, Password};
 
 /// A connection from an address that no neighbor has, but that a template covers.
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) stream: TcpStream,
     pub(super) remote: SocketAddr,
+}
+
+/// Who it is that connects from there.
+pub(super) fn key_of(remote: SocketAddr) -> NeighborKey {
+    let interface = match remote {
+        SocketAddr::V6(remote) if remote.ip().is_unicast_link_local() => name_of(remote.scope_id()),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => None,
+    };
+    (remote.ip().to_canonical(), interface)
 }
 
 /// Somebody who may connect.
@@ -30,21 +40,24 @@ pub(super) struct Entry {
 /// See the module's head.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Directory {
-    pub(super) neighbors: HashMap<IpAddr, Entry>,
+    pub(super) neighbors: HashMap<NeighborKey, Entry>,
     pub(super) templates: Arc<Vec<DynamicNeighbors>>,
 }
 
 impl Directory {
-    /// What a connection from `address` must obey, if it may come at all.
-    pub(super) fn config_for(&self, address: IpAddr) -> Option<&NeighborConfig> {
-        match self.neighbors.get(&address) {
-            Some(entry) => Some(&entry.config),
-            None => DynamicNeighbors::of(&self.templates, address).map(|group| &group.template),
+    /// What a connection from there must obey, if it may come at all. Link-local neighbors are never dynamic.
+    pub(super) fn config_for(&self, key: &NeighborKey) -> Option<&NeighborConfig> {
+        match (self.neighbors.get(key), key) {
+            (Some(entry), _) => Some(&entry.config),
+            (None, (address, None)) => {
+                DynamicNeighbors::of(&self.templates, *address).map(|group| &group.template)
+            }
+            (None, (_, Some(_))) => None,
         }
     }
 
     /// The keys that a listener of one family needs (RFC 2385), by whom they are for. The kernel takes the longest
-    /// prefix that has one.
+    /// prefix that has one, and knows no interfaces: an address that stands on two links has one key on both.
     pub(super) fn passwords(&self, is_v4: bool) -> BTreeMap<IpNet, Password> {
         self.keys(is_v4, |config| config.password.clone())
     }

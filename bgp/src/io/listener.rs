@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use super::directory::{Arrival, Directory};
+use super::directory::{Arrival, Directory, key_of};
 use super::peer::Command;
 use super::sockopt;
 use crate::peer::{AoKey, Password};
@@ -236,9 +236,9 @@ impl Acceptor {
     }
 
     fn dispatch(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let address = remote.ip().to_canonical();
+        let key = key_of(remote);
         let directory = self.directory.borrow().clone();
-        let Some(config) = directory.config_for(address) else {
+        let Some(config) = directory.config_for(&key) else {
             self.snapshot.send_modify(|snapshot| snapshot.unknown += 1);
             self.log_unknown(remote);
             return;
@@ -250,7 +250,7 @@ impl Acceptor {
             self.snapshot.send_modify(|snapshot| snapshot.too_far += 1);
             return;
         }
-        let handed = match directory.neighbors.get(&address) {
+        let handed = match directory.neighbors.get(&key) {
             Some(neighbor) => match neighbor.commands.try_send(Command::Accepted(stream)) {
                 // A task that has just ended: the speaker knows what comes after it.
                 Err(TrySendError::Closed(Command::Accepted(stream))) => {

@@ -24,10 +24,12 @@ mod listener;
 mod outbox;
 mod peer;
 pub mod rib;
+mod shared_link;
 mod sockopt;
 pub mod speaker;
 mod tcp_ao;
 
 pub use listener::ListenerSnapshot;
+pub use peer::RefreshDirection;
 pub use rib::{RibHandle, RibSink, ToPeer};
 pub use speaker::{Desired, DynamicSnapshot, Observer, Speaker};

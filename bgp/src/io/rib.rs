@@ -10,14 +10,13 @@
 //! peer's socket comes to be left unread and TCP slows that peer down.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::rib::{BestChange, Rib, RibEffect, RibEvent};
-use crate::{AfiSafi, PeerId};
+use crate::{AfiSafi, NextHopKey, PeerId};
 
 /// Requests that may wait. At most one UPDATE of 64 KiB each.
 const QUEUE_LEN: usize = 1024;
@@ -32,9 +31,9 @@ pub trait RibSink: Send + 'static {
     /// The Loc-RIB changed.
     fn best_changed(&mut self, changes: Vec<BestChange>);
     /// A next hop came into use.
-    fn track_next_hop(&mut self, next_hop: IpAddr);
+    fn track_next_hop(&mut self, next_hop: NextHopKey);
     /// A next hop is no longer in use.
-    fn untrack_next_hop(&mut self, next_hop: IpAddr);
+    fn untrack_next_hop(&mut self, next_hop: NextHopKey);
     /// See [`crate::rib::RibEffect::InSync`].
     fn in_sync(&mut self);
 }
@@ -173,6 +172,8 @@ impl RibThread {
             | RibEvent::PeerUp(_)
             | RibEvent::Update { .. }
             | RibEvent::Refresh { .. }
+            | RibEvent::RefreshBegan { .. }
+            | RibEvent::RefreshEnded { .. }
             | RibEvent::PrefixLimit { .. }
             | RibEvent::AdvertisementInterval { .. }
             | RibEvent::AddPathMaximum { .. }

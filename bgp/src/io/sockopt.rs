@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use super::shared_link::socket_address as socket_address_of;
 use super::tcp_ao;
 use crate::peer::{AoKey, NeighborConfig, Password};
 
@@ -33,10 +34,10 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Dials the neighbor.
 pub(super) async fn connect(config: NeighborConfig) -> io::Result<TcpStream> {
-    let remote = SocketAddr::new(config.address, config.port);
+    let remote = socket_address_of(config.address, config.interface, config.port)?;
     let socket = tcp_socket(remote)?;
     if let Some(local) = config.local_address {
-        socket.bind(&SocketAddr::new(local, 0).into())?;
+        socket.bind(&socket_address_of(local, config.interface, 0)?.into())?;
     }
     // Before the SYN, so that the whole handshake has the right TTL and is signed.
     set_password(&SockRef::from(&socket), remote.ip().into(), config.password.as_ref())?;

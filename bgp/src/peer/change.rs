@@ -24,6 +24,7 @@ impl ConfigChange {
             name,
             description,
             address,
+            interface,
             port,
             local_address,
             local_as,
@@ -36,6 +37,7 @@ impl ConfigChange {
             timing,
             passive,
             families,
+            extended_next_hop,
             add_paths,
             graceful_restart,
             ttl_security_hops,
@@ -60,6 +62,7 @@ impl ConfigChange {
         let has_ranges = !old.as_ranges().is_empty() && !new.as_ranges().is_empty();
         [
             when(*address != new.address, Self::Replace),
+            when(*interface != new.interface, Self::Replace),
             // The RIB shows the old name until the next session.
             when(*name != new.name, Self::Live),
             when(*description != new.description, Self::Live),
@@ -95,6 +98,7 @@ impl ConfigChange {
             when(*router_id != new.router_id, Self::Reset),
             when(*hold_time_secs != new.hold_time_secs, Self::Reset),
             when(*families != new.families, Self::Reset),
+            when(*extended_next_hop != new.extended_next_hop, Self::Reset),
             when(add_paths.mode() != new.add_paths.mode(), Self::Reset),
             // The RIB is told, and works the difference out.
             when(add_paths.send_maximum != new.add_paths.send_maximum, Self::Live),

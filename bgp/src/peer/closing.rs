@@ -43,7 +43,11 @@ impl Peer {
         let roles = self.connections.keys().copied().collect::<Vec<_>>();
         for role in roles {
             let down = DownReason::Stopped(reason.clone());
-            self.close(role, down, cease(reason), now);
+            let notification = cease(reason).map(|notification| match reason {
+                StopReason::Shutdown(_) | StopReason::Deconfigured => self.for_good(role, notification),
+                StopReason::ConfigurationChange | StopReason::Restart => notification,
+            });
+            self.close(role, down, notification, now);
         }
         self.cancel_connect();
         self.timers.stop_all();
@@ -64,9 +68,11 @@ impl Peer {
         self.without_capabilities = state == Some(State::OpenSent)
             && !self.without_capabilities
             && notification.is(ErrorSubcode::UNSUPPORTED_OPTIONAL_PARAMETER);
+        let enclosed = notification.enclosed();
+        let meant = enclosed.as_ref().unwrap_or(&notification);
         // Too many prefixes will be too many the next time as well.
-        let will_of_neighbor = notification.error_code() == Some(ErrorCode::Cease)
-            && !notification.is(ErrorSubcode::MAXIMUM_PREFIXES_REACHED);
+        let will_of_neighbor =
+            meant.error_code() == Some(ErrorCode::Cease) && !meant.is(ErrorSubcode::MAXIMUM_PREFIXES_REACHED);
         let retry = if will_of_neighbor { Retry::AfterConnectRetry } else { Retry::Damped };
         self.close(role, DownReason::Received(notification), None, now);
         self.settle(retry, now);
@@ -116,7 +122,7 @@ impl Peer {
             PrefixLimitAction::Shutdown => (None, "down until maximumPrefixes changes".to_owned()),
         };
         let reason = format!("{received} prefixes, {} are allowed; {next}", limit.received);
-        let notification = maximum_prefixes_reached(family, limit.received);
+        let notification = self.for_good(role, maximum_prefixes_reached(family, limit.received));
         let down = DownReason::Sent { notification: notification.clone(), reason };
         // The session first: its end is the one to be shown.
         let others = self.connections.keys().copied().filter(|&other| other != role).collect::<Vec<_>>();
@@ -133,6 +139,17 @@ impl Peer {
             }
             // A dynamic neighbor that was forgotten would be back with its next dial.
             None => self.timers.stop(Timer::Expire),
+        }
+    }
+
+    /// RFC 8538 §5: what is meant to last must not leave our routes at a neighbor that would keep them.
+    fn for_good(&self, role: Role, notification: Notification) -> Notification {
+        let negotiated = self.connections.get(&role).and_then(Connection::negotiated);
+        let restart = negotiated.and_then(|negotiated| negotiated.restart.as_ref());
+        if restart.is_some_and(|restart| restart.notification) {
+            Notification::hard_reset(&notification)
+        } else {
+            notification
         }
     }
 

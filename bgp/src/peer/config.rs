@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{AddPaths, AoKey, Dynamic, Timing};
 use crate::rib::{Policy, UpdateRules};
 use crate::wire::BgpRole;
-use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
+use crate::{AfiSafi, Asn, ClusterId, InterfaceName, PeerKind, RouterId};
 
 /// What NEXT_HOP we send (Calico's `nextHopMode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,6 +87,9 @@ pub enum PrefixLimitAction {
     Shutdown,
 }
 
+/// What a connection tells of a neighbor: its address and, for a link-local one, the interface it is on.
+pub type NeighborKey = (IpAddr, Option<InterfaceName>);
+
 /// One neighbor. Two configurations that are equal need no action at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeighborConfig {
@@ -98,6 +101,8 @@ pub struct NeighborConfig {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
+    /// The interface that a link-local `address` is on; `None` for every other address.
+    pub interface: Option<InterfaceName>,
     /// The address we dial from; `None` lets the kernel choose.
     pub local_address: Option<IpAddr>,
     /// Our AS on this session.
@@ -120,6 +125,8 @@ pub struct NeighborConfig {
     pub passive: bool,
     /// Families we offer.
     pub families: Vec<AfiSafi>,
+    /// Offer IPv6 next hops for IPv4 prefixes (RFC 8950).
+    pub extended_next_hop: bool,
     /// Several paths of one prefix (RFC 7911).
     pub add_paths: AddPaths,
     /// Graceful restart; `None` does not offer it.
@@ -174,6 +181,7 @@ impl NeighborConfig {
             description: String::new(),
             address,
             port: 179,
+            interface: None,
             local_address: None,
             local_as,
             remote_as,
@@ -185,6 +193,7 @@ impl NeighborConfig {
             timing: Timing::default(),
             passive: false,
             families: vec![family],
+            extended_next_hop: false,
             add_paths: AddPaths::default(),
             graceful_restart: None,
             ttl_security_hops: None,
@@ -203,6 +212,12 @@ impl NeighborConfig {
             import: Arc::default(),
             export: Arc::default(),
         }
+    }
+
+    /// What tells it from every other neighbor.
+    #[must_use]
+    pub fn key(&self) -> NeighborKey {
+        (self.address, self.interface)
     }
 
     /// Internal or external.

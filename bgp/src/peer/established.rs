@@ -62,17 +62,31 @@ impl Peer {
         }
     }
 
-    /// RFC 2918 §4: a family that we did not offer is ignored. Begin and End belong to RFC 7313, which we do
-    /// not offer; unknown subtypes are ignored (RFC 7313 §5).
+    /// RFC 2918 §4: a family that we did not offer is ignored. Begin and End mean something only where RFC 7313
+    /// was negotiated; unknown subtypes are ignored (RFC 7313 §5).
     pub(super) fn deliver_refresh(&mut self, role: Role, refresh: RouteRefresh, now: Instant) {
         self.restart_hold(role, now);
         let Some(negotiated) = self.connections.get(&role).and_then(Connection::negotiated) else { return };
         let wanted = match refresh.subtype {
             RefreshSubtype::Request => true,
-            RefreshSubtype::Begin | RefreshSubtype::End | RefreshSubtype::Unknown(_) => false,
+            RefreshSubtype::Begin | RefreshSubtype::End => negotiated.enhanced_route_refresh,
+            RefreshSubtype::Unknown(_) => false,
         };
         if wanted && negotiated.families.contains(&refresh.family) {
             self.effects.push_back(PeerEffect::Refresh(refresh));
         }
+    }
+
+    /// Asks for everything again (RFC 2918 §3). False: the neighbor cannot be asked, or there is no session.
+    pub fn request_refresh(&mut self) -> bool {
+        let Some((role, connection)) = self.session() else { return false };
+        let Some(negotiated) = connection.negotiated().filter(|negotiated| negotiated.route_refresh) else {
+            return false;
+        };
+        for family in negotiated.families.clone() {
+            let refresh = RouteRefresh { family, subtype: RefreshSubtype::Request };
+            self.transmit(role, Message::RouteRefresh(refresh));
+        }
+        true
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Negotiated;
 use crate::AfiSafi;
-use crate::wire::{DecodeError, Message, Notification, RouteRefresh, Update};
+use crate::wire::{DecodeError, ErrorSubcode, Message, Notification, RouteRefresh, Update};
 
 /// Which connection of a neighbor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -163,11 +163,19 @@ pub enum DownReason {
 }
 
 impl DownReason {
-    /// Whether a helper keeps the peer's routes for its restart time (RFC 4724 §4.2: only a lost
-    /// connection, never a NOTIFICATION without RFC 8538).
+    /// Whether a helper keeps the peer's routes for its restart time: after a lost connection (RFC 4724 §4.2), and
+    /// with the N bit of both also after any NOTIFICATION but a Hard Reset, whoever sent it (RFC 8538 §4).
     #[must_use]
-    pub fn is_graceful(&self) -> bool {
-        matches!(self, Self::ConnectionLost(_))
+    pub fn is_graceful(&self, notification_bit: bool) -> bool {
+        match self {
+            Self::ConnectionLost(_) => true,
+            Self::HoldTimerExpired | Self::Stopped(StopReason::ConfigurationChange) => notification_bit,
+            Self::Sent { notification, .. } | Self::Received(notification) => {
+                notification_bit && !notification.is(ErrorSubcode::HARD_RESET)
+            }
+            Self::Stopped(StopReason::Shutdown(_) | StopReason::Deconfigured | StopReason::Restart)
+            | Self::ConnectFailed(_) => false,
+        }
     }
 }
 

@@ -15,11 +15,16 @@ use crate::{AfiSafi, Asn, PeerKind, RouterId};
 /// Largest restart time, in seconds: twelve bits (RFC 4724 §3).
 const RESTART_TIME_MAX_SECS: u16 = 4095;
 
+/// IPv4 unicast with next hops of AFI 2, as the capability lists it (RFC 8950 §4).
+const IPV4_OVER_IPV6: (AfiSafi, u16) = (AfiSafi::IPV4_UNICAST, AfiSafi::IPV6_UNICAST.afi);
+
 /// The peer's graceful restart offer (RFC 4724).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerRestart {
     /// R bit of its OPEN.
     pub restarting: bool,
+    /// N bit of both (RFC 8538): a NOTIFICATION other than a Hard Reset begins a graceful restart too.
+    pub notification: bool,
     /// How long it wants its routes kept.
     pub restart_time_secs: u16,
     /// Families both sides listed, each with the peer's F bit.
@@ -49,6 +54,10 @@ pub struct Negotiated {
     pub families: Vec<AfiSafi>,
     /// Our role (RFC 9234); the neighbor's is its counterpart. `None` on internal sessions.
     pub role: Option<BgpRole>,
+    /// RFC 8950 by both: IPv4 prefixes may have IPv6 next hops.
+    pub extended_next_hop: bool,
+    /// RFC 7313 by both: the ends of what a refresh brings are marked.
+    pub enhanced_route_refresh: bool,
     /// RFC 2918 by both.
     pub route_refresh: bool,
     /// RFC 4724 offered by both.
@@ -64,7 +73,7 @@ pub struct Negotiated {
 impl Negotiated {
     /// How long what the peer sent is kept after its session ended for `reason` (RFC 4724 §4.2).
     pub(super) fn retained(&self, reason: &DownReason) -> Duration {
-        let restart = self.restart.as_ref().filter(|_| reason.is_graceful());
+        let restart = self.restart.as_ref().filter(|restart| reason.is_graceful(restart.notification));
         let kept = restart.filter(|restart| !restart.families.is_empty());
         kept.map_or(Duration::ZERO, |restart| Duration::from_secs(restart.restart_time_secs.into()))
     }
@@ -84,12 +93,17 @@ pub(super) fn local_open(config: &NeighborConfig, restarting: bool, capabilities
 fn offer(config: &NeighborConfig, restarting: bool) -> Vec<Capability> {
     let mut capabilities = config.families.iter().copied().map(Capability::Multiprotocol).collect::<Vec<_>>();
     capabilities.push(Capability::RouteRefresh);
+    capabilities.push(Capability::EnhancedRouteRefresh);
+    if config.extended_next_hop && config.families.contains(&AfiSafi::IPV4_UNICAST) {
+        capabilities.push(Capability::ExtendedNextHop(vec![IPV4_OVER_IPV6]));
+    }
     capabilities.push(Capability::ExtendedMessage);
     capabilities.extend(local_role(config).map(Capability::Role));
     if let Some(GracefulRestartConfig { restart_time_secs, .. }) = config.graceful_restart {
         capabilities.push(Capability::GracefulRestart(GracefulRestartCapability {
             restarting,
-            notification: false,
+            // RFC 8538 §3.
+            notification: true,
             restart_time_secs: restart_time_secs.min(RESTART_TIME_MAX_SECS),
             // F for every family: the kernel's routes stay whatever becomes of this process.
             families: config.families.iter().map(|&family| (family, true)).collect(),
@@ -124,6 +138,10 @@ pub(super) fn negotiate(
     };
     let four_octet_as = both(|capability| matches!(capability, Capability::FourOctetAs(_)));
     let extended_message = both(|capability| matches!(capability, Capability::ExtendedMessage));
+    let extended_next_hop = families.contains(&AfiSafi::IPV4_UNICAST)
+        && both(
+            |capability| matches!(capability, Capability::ExtendedNextHop(entries) if entries.contains(&IPV4_OVER_IPV6)),
+        );
     let hold_time_secs = sent.hold_time_secs.min(received.hold_time_secs);
     Ok(Negotiated {
         kind: config.kind_with(received.asn()),
@@ -136,11 +154,14 @@ pub(super) fn negotiate(
         keepalive_secs: keepalive_secs(config, hold_time_secs),
         restart: negotiate_restart(sent, received),
         role,
+        extended_next_hop,
+        enhanced_route_refresh: both(|capability| matches!(capability, Capability::EnhancedRouteRefresh)),
         route_refresh: both(|capability| matches!(capability, Capability::RouteRefresh)),
         decode: DecodeContext {
             four_octet_as,
             add_path_receive: add_path::agreed(received, sent, &families),
             extended_message,
+            extended_next_hop,
             kind: config.kind_with(received.asn()),
         },
         encode: EncodeContext {
@@ -279,6 +300,7 @@ fn negotiate_restart(sent: &OpenMessage, received: &OpenMessage) -> Option<PeerR
         theirs.families.iter().filter(|(family, _)| ours.families.iter().any(|(our, _)| our == family));
     Some(PeerRestart {
         restarting: theirs.restarting,
+        notification: ours.notification && theirs.notification,
         restart_time_secs: theirs.restart_time_secs,
         families: families.copied().collect(),
     })

@@ -9,7 +9,7 @@ use super::connection::{Connection, Phase};
 use super::timer::Timer;
 use super::{AddPaths, Negotiated, Peer, PrefixLimit, Role, State, Timing};
 use crate::wire::{BgpRole, Message};
-use crate::{Asn, PeerId, PeerKind, RouterId};
+use crate::{Asn, InterfaceName, PeerId, PeerKind, RouterId};
 
 /// Messages by type, since the neighbor was configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,8 @@ pub struct PeerSnapshot {
     pub description: String,
     /// Configured address.
     pub address: IpAddr,
+    /// The link that a link-local address is on.
+    pub interface: Option<InterfaceName>,
     /// Configured port.
     pub port: u16,
     /// Internal or external.
@@ -139,6 +141,7 @@ impl Peer {
             name: config.name.clone(),
             description: config.description.clone(),
             address: config.address,
+            interface: config.interface,
             port: config.port,
             kind: terms.map_or(config.kind(), |terms| terms.kind),
             local_as: config.local_as,

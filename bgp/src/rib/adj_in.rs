@@ -52,9 +52,9 @@ impl Shared {
     fn retain_path(&mut self, id: AttributesId) {
         if self.attributes.retain_path(id)
             && let Some(set) = self.attributes.get(id)
-            && let Some(next_hop) = &set.attributes.next_hop
+            && let Some(next_hop) = set.attributes.next_hop_key()
         {
-            let next_hop = self.next_hops.acquire(next_hop.addr());
+            let next_hop = self.next_hops.acquire(next_hop);
             self.attributes.set_next_hop(id, next_hop);
         }
     }

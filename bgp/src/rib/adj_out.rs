@@ -15,7 +15,7 @@ use super::attributes::{AttributeTable, AttributesId};
 use super::event::{ExportPolicy, RibPeer};
 use super::export::{Leave, Terms};
 use super::family::{Family, PerFamily, Prefix};
-use super::member::{Behind, Member};
+use super::member::{Answer, Behind, Member};
 use super::pace::Pace;
 use super::pack::{Action, Buckets, Held, Target};
 use super::path::{Path, Slot};
@@ -24,6 +24,7 @@ use super::policy::{Facts, Will};
 use super::rules::DecisionRules;
 use super::session::SourceTerms;
 use super::table::{Destination, PrefixId, Table, reserve_slowly};
+use crate::PeerId;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sent {
@@ -187,6 +188,7 @@ impl Group {
     pub(super) fn join(&mut self, slot: Slot, peer: &RibPeer) {
         let mut member = Member::new(slot, peer.peer, peer.transmit_window);
         member.pace = Pace::new(peer.advertisement_interval_secs);
+        member.marks_refreshes = peer.negotiated.enhanced_route_refresh;
         for family in Family::ALL.into_iter().filter(|&family| self.terms.has(family)) {
             let state = member.families.get_mut(family);
             state.owes_end_of_rib = true;
@@ -233,15 +235,47 @@ impl Group {
         self.members.iter().find(|member| member.slot == slot)
     }
 
-    /// The peer wants the family again (RFC 2918 §4): everything it holds becomes due.
+    /// The peer wants the family again (RFC 2918 §4): everything it holds becomes due, or will when the beginning
+    /// has been marked (RFC 7313 §4).
     pub(super) fn refresh(&mut self, slot: Slot, family: Family) {
         let out = self.out.get(family);
         let Some(member) = self.members.iter_mut().find(|member| member.slot == slot) else { return };
-        for (id, sent) in out.iter() {
-            if sent.source != slot {
-                member.fall_behind(family, id, true);
+        if member.marks_refreshes {
+            member.families.get_mut(family).answer = Answer::Due;
+        } else {
+            make_all_due(out, member, family);
+        }
+    }
+
+    /// Members whose answer begins now, `len` octets each: not before the initial End-of-RIB (RFC 7313 §4).
+    pub(super) fn begin_answers(&mut self, family: Family, len: usize) -> Vec<PeerId> {
+        let out = self.out.get(family);
+        let mut peers = Vec::new();
+        for member in &mut self.members {
+            let state = member.families.get_mut(family);
+            if state.answer == Answer::Due && !state.owes_end_of_rib {
+                state.answer = Answer::Begun;
+                make_all_due(out, member, family);
+                member.book_always(len);
+                peers.push(member.peer);
             }
         }
+        peers
+    }
+
+    /// Members whose answer has ended.
+    pub(super) fn end_answers(&mut self, family: Family, len: usize) -> Vec<PeerId> {
+        let mut peers = Vec::new();
+        for member in &mut self.members {
+            let in_step = member.is_in_step(family);
+            let state = member.families.get_mut(family);
+            if state.answer == Answer::Begun && in_step {
+                state.answer = Answer::None;
+                member.book_always(len);
+                peers.push(member.peer);
+            }
+        }
+        peers
     }
 
     pub(super) fn needs_filling(&self, family: Family) -> bool {
@@ -402,6 +436,14 @@ impl Group {
     pub(super) fn release(mut self, attributes: &mut AttributeTable) {
         for family in Family::ALL {
             self.out.get_mut(family).release_all(attributes);
+        }
+    }
+}
+
+fn make_all_due(out: &AdjOut, member: &mut Member, family: Family) {
+    for (id, sent) in out.iter() {
+        if sent.source != member.slot {
+            member.fall_behind(family, id, true);
         }
     }
 }

@@ -29,8 +29,8 @@ use smallvec::SmallVec;
 use super::attributes::DecisionKey;
 use super::event::{LossReason, NotMultipath};
 use super::rules::{DecisionRules, MultipathRules};
-use crate::RouterId;
 use crate::wire::AsPath;
+use crate::{NextHopKey, RouterId};
 
 /// One eligible path.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub(super) struct Candidate<'a> {
     pub(super) is_external: bool,
     /// Interior cost of the next hop.
     pub(super) metric: u32,
-    pub(super) next_hop: Option<IpAddr>,
+    pub(super) next_hop: Option<NextHopKey>,
     /// ORIGINATOR_ID, or the peer's identifier.
     pub(super) router_id: Option<RouterId>,
     pub(super) address: Option<IpAddr>,
@@ -182,7 +182,7 @@ fn multipath(best: &Candidate<'_>, mut equal: Paths<'_>, rules: &MultipathRules)
     let max = if best.is_external { rules.max_external } else { rules.max_internal };
     let mut used = SmallVec::from_slice(&[best.index]);
     let mut left_out = SmallVec::new();
-    let mut next_hops: SmallVec<[Option<IpAddr>; 8]> = SmallVec::from_slice(&[best.next_hop]);
+    let mut next_hops: SmallVec<[Option<NextHopKey>; 8]> = SmallVec::from_slice(&[best.next_hop]);
     equal.sort_by_key(|path| tie_break(path));
     for path in equal {
         if path.index == best.index {

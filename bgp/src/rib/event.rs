@@ -13,7 +13,7 @@ use super::rules::DecisionRules;
 use super::update_rules::UpdateRules;
 use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
-use crate::{AfiSafi, ClusterId, PeerId, RouterId};
+use crate::{AfiSafi, ClusterId, InterfaceName, NextHopKey, PeerId, RouterId};
 
 /// What all peers share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +104,8 @@ pub struct RibPeer {
     pub next_hop_v4: Option<Ipv4Addr>,
     /// Our address for IPv6 routes.
     pub next_hop_v6: Option<Ipv6Addr>,
+    /// The link that the session runs over, if the peer is on it: where link-local next hops are.
+    pub link: Option<SharedLink>,
     /// How often our AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
     /// What is demanded of its routes and done to those it gets, beside policy.
@@ -120,6 +122,15 @@ pub struct RibPeer {
     pub import: Arc<Policy>,
     /// What it gets. About routes that no rule matches [`RibConfig::export`] decides.
     pub export: Arc<Policy>,
+}
+
+/// A link that we share with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedLink {
+    /// Its name here.
+    pub interface: InterfaceName,
+    /// Our link-local address on it.
+    pub link_local: Option<Ipv6Addr>,
 }
 
 /// What to keep of a lost peer (RFC 4724 §4.2).
@@ -178,6 +189,20 @@ pub enum RibEvent {
         /// What.
         family: AfiSafi,
     },
+    /// The peer begins to send this family again: what it does not send until it has ended goes (RFC 7313 §4).
+    RefreshBegan {
+        /// Who.
+        peer: PeerId,
+        /// What.
+        family: AfiSafi,
+    },
+    /// It has ended.
+    RefreshEnded {
+        /// Who.
+        peer: PeerId,
+        /// What.
+        family: AfiSafi,
+    },
     /// Another limit for an established peer.
     PrefixLimit {
         /// Whose.
@@ -226,7 +251,7 @@ pub enum RibEvent {
     /// The whole set of our own routes.
     Originate(Vec<OriginatedRoute>),
     /// Next hops whose status changed. A next hop never named is pending, and ineligible.
-    NextHopChanged(Vec<(IpAddr, NextHopStatus)>),
+    NextHopChanged(Vec<(NextHopKey, NextHopStatus)>),
     /// So many bytes for this peer have reached its socket.
     Transmitted {
         /// Whose.
@@ -279,9 +304,9 @@ pub enum RibEffect {
         messages: Bytes,
     },
     /// Tell us, now and whenever it changes, whether this next hop resolves.
-    TrackNextHop(IpAddr),
+    TrackNextHop(NextHopKey),
     /// No path uses it any more.
-    UntrackNextHop(IpAddr),
+    UntrackNextHop(NextHopKey),
     /// The peer has sent more prefixes than its limit allows. Once per session and limit. Unless the limit only
     /// warns, nothing more is taken from this session.
     TooManyPrefixes {

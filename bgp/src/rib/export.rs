@@ -4,7 +4,7 @@
 //! Whether the peer's own AS stands in the path is not checked towards external peers: one that sets
 //! allowas-in wants such routes, and to any other they do no harm (§9.1.2). BIRD and GoBGP do the same.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU8;
 use std::sync::Arc;
 
@@ -31,9 +31,10 @@ pub(super) struct Terms {
     local_as: Asn,
     families: PerFamily<bool>,
     next_hop_mode: NextHopMode,
-    /// Our address in NEXT_HOP: the session's own, if of the family and global, else the configured one.
-    next_hop_v4: Option<Ipv4Addr>,
-    next_hop_v6: Option<Ipv6Addr>,
+    /// What stands for ourselves.
+    own_next_hop: PerFamily<Option<NextHop>>,
+    /// IPv4 prefixes may have IPv6 next hops (RFC 8950).
+    extended_next_hop: bool,
     reflector_client: Option<ClusterId>,
     /// Our role on external sessions (RFC 9234).
     role: Option<BgpRole>,
@@ -48,19 +49,13 @@ impl Terms {
     pub(super) fn of(peer: &RibPeer) -> Self {
         let negotiated = &peer.negotiated;
         let has = |family: Family| negotiated.families.contains(&family.afi_safi());
-        let (mut next_hop_v4, mut next_hop_v6) = (peer.next_hop_v4, peer.next_hop_v6);
-        match negotiated.local.ip().to_canonical() {
-            IpAddr::V4(address) => next_hop_v4 = Some(address),
-            IpAddr::V6(address) if is_global(address) => next_hop_v6 = Some(address),
-            IpAddr::V6(_) => {}
-        }
         Self {
             kind: negotiated.kind,
             local_as: negotiated.local_as,
             families: PerFamily { v4: has(Family::V4), v6: has(Family::V6) },
             next_hop_mode: peer.next_hop_mode,
-            next_hop_v4,
-            next_hop_v6,
+            own_next_hop: own_next_hop(peer),
+            extended_next_hop: negotiated.extended_next_hop,
             reflector_client: peer.reflector_client,
             role: negotiated.role,
             encode: negotiated.encode.clone(),
@@ -96,13 +91,6 @@ impl Terms {
         self.add_path_maximum.map_or(usize::MAX, |maximum| usize::from(maximum.get()))
     }
 
-    fn own_next_hop(&self, family: Family) -> Option<NextHop> {
-        match family {
-            Family::V4 => self.next_hop_v4.map(NextHop::V4),
-            Family::V6 => self.next_hop_v6.map(|global| NextHop::V6 { global, link_local: None }),
-        }
-    }
-
     /// The attributes with which a path leaves on these terms; `None` if it does not. `source` is `None` for
     /// a route of our own, `will` what policy wants of the attributes.
     pub(super) fn export(
@@ -118,7 +106,7 @@ impl Terms {
             (Scope::Everywhere, _) | (Scope::Internal, PeerKind::Ibgp) => {}
         }
         let next_hop = self.next_hop(family, source.is_some(), attributes.next_hop, will)?;
-        let mut exported = PathAttributes { next_hop: Some(next_hop), ..attributes.clone() };
+        let mut exported = PathAttributes { next_hop: Some(next_hop), interface: None, ..attributes.clone() };
         match self.kind {
             PeerKind::Ebgp => {
                 mark_sent(&mut exported, self.role, self.local_as)?;
@@ -132,8 +120,8 @@ impl Terms {
         Some(exported)
     }
 
-    /// RFC 4271 §5.1.3. An IPv4 route needs an IPv4 next hop as long as RFC 8950 is not negotiated, and an
-    /// IPv6 route a global one: a link-local address means nothing to a peer on another link.
+    /// RFC 4271 §5.1.3. An IPv4 route needs an IPv4 next hop as long as RFC 8950 is not negotiated. A link-local
+    /// address means nothing to a peer on another link: we stand in its place, as the one who is on that link.
     fn next_hop(
         &self,
         family: Family,
@@ -153,14 +141,16 @@ impl Terms {
             },
         };
         if !keeps {
-            return self.own_next_hop(family);
+            return *self.own_next_hop.get(family);
         }
         match (family, next_hop?) {
             (Family::V4, NextHop::V4(address)) => Some(NextHop::V4(address)),
-            (Family::V6, NextHop::V6 { global, .. }) if is_global(global) => {
+            (Family::V4, NextHop::V6 { .. }) if !self.extended_next_hop => None,
+            (Family::V4 | Family::V6, NextHop::V6 { global, .. }) if is_global(global) => {
                 Some(NextHop::V6 { global, link_local: None })
             }
-            (Family::V4, NextHop::V6 { .. }) | (Family::V6, NextHop::V4(_) | NextHop::V6 { .. }) => None,
+            (Family::V4 | Family::V6, NextHop::V6 { .. }) => *self.own_next_hop.get(family),
+            (Family::V6, NextHop::V4(_)) => None,
         }
     }
 
@@ -294,6 +284,30 @@ fn is_accepted(policy: &ExportPolicy, prefix: &IpNet, is_own: bool) -> bool {
         ExportAction::Accept => true,
         ExportAction::Reject => false,
     }
+}
+
+/// Our address in NEXT_HOP: the session's own where it is of the family and means something to the peer, else the
+/// configured one.
+fn own_next_hop(peer: &RibPeer) -> PerFamily<Option<NextHop>> {
+    let (mut v4, mut v6) = (peer.next_hop_v4.map(NextHop::V4), peer.next_hop_v6.map(NextHop::from_global));
+    match peer.negotiated.local.ip().to_canonical() {
+        IpAddr::V4(address) => v4 = Some(NextHop::V4(address)),
+        IpAddr::V6(global) => {
+            let link_local = peer.link.and_then(|link| link.link_local);
+            // RFC 2545 §3: the link-local one too, to a peer on the same link. On a session between link-local
+            // addresses there is no global one that is on that link for certain.
+            match link_local {
+                _ if is_global(global) => v6 = Some(NextHop::V6 { global, link_local }),
+                Some(link_local) => v6 = Some(NextHop::from_global(link_local)),
+                None => {}
+            }
+            // RFC 8950 §4.
+            if peer.negotiated.extended_next_hop {
+                v4 = v6;
+            }
+        }
+    }
+    PerFamily { v4, v6 }
 }
 
 fn is_global(address: Ipv6Addr) -> bool {

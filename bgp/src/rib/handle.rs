@@ -19,8 +19,8 @@ use super::path::Slot;
 use super::policy::Policy;
 use super::session::{Lost, PeerEntry, SourceTerms};
 use super::update_rules::UpdateRules;
-use crate::wire::{PathAttributes, Update};
-use crate::{AfiSafi, ClusterId, Nlri, PeerId};
+use crate::wire::{NextHop, PathAttributes, Update};
+use crate::{AfiSafi, ClusterId, InterfaceName, NextHopKey, Nlri, PeerId};
 
 /// RFC 4271 §6.3: a prefix that makes no sense as a unicast destination beyond this host is ignored, and the
 /// rest of the message is not. What contains such prefixes, the default route first, is none of them. Nor is
@@ -39,6 +39,18 @@ fn is_sensible(prefix: &IpNet) -> bool {
                 first.is_loopback() || (first.is_unspecified() && net.prefix_len() == 128);
             !(first.is_multicast() || first.is_unicast_link_local() || is_host_of_nobody)
         }
+    }
+}
+
+/// Where the peer's link-local next hops are. One beside a global address counts (RFC 2545 §3) if the session itself
+/// is between link-local addresses; else the global one serves, which is what routes and people know.
+fn link_of(peer: &RibPeer) -> impl Fn(&NextHop) -> Option<InterfaceName> + use<> {
+    let interface = peer.link.map(|link| link.interface);
+    let is_link_local = |address: IpAddr| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let session = is_link_local(peer.negotiated.local.ip());
+    move |next_hop| {
+        let counts = next_hop.link_local().is_some() && (session || is_link_local(next_hop.addr()));
+        interface.filter(|_| counts)
     }
 }
 
@@ -128,12 +140,14 @@ impl Rib {
         if !update.reach.is_empty() {
             let Some(entry) = self.shared.peers.get(slot) else { return };
             let mut attributes = Some(import(update.attributes, &entry.terms));
+            let link = link_of(&entry.terms);
             let last = update.reach.len() - 1;
             for (position, reach) in update.reach.into_iter().enumerate() {
                 // Copied only when IPv4 and IPv6 stand in one message.
                 let taken = if position == last { attributes.take() } else { attributes.clone() };
                 let Some(mut attributes) = taken else { continue };
                 attributes.next_hop = Some(reach.next_hop);
+                attributes.interface = link(&reach.next_hop);
                 self.announce(slot, reach.family, attributes, &reach.nlri);
             }
         }
@@ -161,8 +175,8 @@ impl Rib {
         let Some(entry) = self.shared.peers.get_mut(slot) else { return };
         let state = entry.families.get_mut(family);
         state.end_of_rib = true;
-        // RFC 4724 §4.2: what has not been sent again goes.
-        if entry.drop_stale(family) {
+        // RFC 4724 §4.2: what has not been sent again goes. In a refresh its own end says so.
+        if !entry.is_refreshing(family) && entry.drop_stale(family) {
             with_table!(self, family, table => table.walk = true);
         }
     }
@@ -173,6 +187,26 @@ impl Rib {
         if let Some(group) = self.group_of(slot) {
             group.refresh(slot, family);
         }
+    }
+
+    pub(super) fn handle_refresh_began(&mut self, peer: PeerId, family: AfiSafi) {
+        let now = self.shared.now;
+        let Some((entry, family)) = self.refreshing(peer, family) else { return };
+        entry.begin_refresh(family, now);
+    }
+
+    pub(super) fn handle_refresh_ended(&mut self, peer: PeerId, family: AfiSafi) {
+        let Some((entry, family)) = self.refreshing(peer, family) else { return };
+        if entry.end_refresh(family) {
+            with_table!(self, family, table => table.walk = true);
+        }
+    }
+
+    fn refreshing(&mut self, peer: PeerId, family: AfiSafi) -> Option<(&mut PeerEntry, Family)> {
+        let slot = self.shared.peers.slot(peer)?;
+        let family = Family::of(family)?;
+        let entry = self.shared.peers.get_mut(slot)?;
+        (entry.takes_updates() && entry.has(family)).then_some((entry, family))
     }
 
     /// Of a peer that is down too: what is retained of it is judged by the new policy.
@@ -253,9 +287,9 @@ impl Rib {
         }
     }
 
-    pub(super) fn handle_next_hop_changed(&mut self, changes: Vec<(IpAddr, NextHopStatus)>) {
-        for (address, status) in changes {
-            match self.shared.next_hops.update(address, status) {
+    pub(super) fn handle_next_hop_changed(&mut self, changes: Vec<(NextHopKey, NextHopStatus)>) {
+        for (key, status) in changes {
+            match self.shared.next_hops.update(key, status) {
                 Affected::Nothing => {}
                 Affected::Prefixes(prefixes) => {
                     for (family, id) in prefixes {

@@ -13,14 +13,14 @@ use smallvec::SmallVec;
 
 use super::adj_in::{Identity, Shared};
 use super::attributes::{AttributeTable, AttributesId};
-use super::event::RibPeer;
+use super::event::{RibPeer, SharedLink};
 use super::path::{Refusal, Slot};
 use super::policy::{Changed, Facts, NextHopChange, Policy, PolicyRoute, SourceMatch};
 use super::role;
 use super::session::PeerEntry;
 use super::update_rules::{UpdateRules, make_last_resort};
-use crate::PeerKind;
 use crate::wire::{NextHop, PathAttributes};
+use crate::{NextHopKey, PeerKind};
 
 /// The parts of a path that are decided here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,11 +239,15 @@ fn refusal(attributes: &PathAttributes, peer: &PeerEntry, identity: &Identity) -
 }
 
 fn is_own_next_hop(attributes: &PathAttributes, terms: &RibPeer) -> bool {
-    let next_hop = attributes.next_hop.map(|next_hop| next_hop.addr());
+    let next_hop = attributes.next_hop_key();
+    let own = |link: SharedLink| {
+        Some(NextHopKey { address: link.link_local?.into(), interface: Some(link.interface) })
+    };
     let ours = [
-        Some(terms.negotiated.local.ip().to_canonical()),
-        terms.next_hop_v4.map(Into::into),
-        terms.next_hop_v6.map(Into::into),
+        Some(terms.negotiated.local.ip().to_canonical().into()),
+        terms.next_hop_v4.map(|address| IpAddr::V4(address).into()),
+        terms.next_hop_v6.map(|address| IpAddr::V6(address).into()),
+        terms.link.and_then(own),
     ];
     next_hop.is_some() && ours.contains(&next_hop)
 }

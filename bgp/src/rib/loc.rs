@@ -110,7 +110,7 @@ pub(super) fn candidate<'a>(shared: &'a Shared, index: usize, path: &Path) -> Op
         is_external: peer.terms.negotiated.kind == PeerKind::Ebgp,
         // RFC 4271 §9.1.2: without a next hop that resolves there is no route.
         metric: shared.next_hops.metric(set.next_hop?)?,
-        next_hop: set.attributes.next_hop.map(|next_hop| next_hop.addr()),
+        next_hop: set.attributes.next_hop_key(),
         router_id: Some(set.key.originator_id.unwrap_or(peer.terms.negotiated.remote_router_id)),
         address: Some(peer.terms.address),
         ..base

@@ -154,6 +154,17 @@ impl Behind {
     }
 }
 
+/// The answer to a peer that asked for a family again and wants its ends marked (RFC 7313 §4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Answer {
+    #[default]
+    None,
+    /// Not begun: it waits for the initial End-of-RIB.
+    Due,
+    /// The beginning has been marked; the end is when the member is in step.
+    Begun,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct MemberFamily {
     /// `None`: in step. What it holds is then exactly what the Adj-RIB-Out says, less what it is itself the
@@ -161,6 +172,7 @@ pub(super) struct MemberFamily {
     pub(super) behind: Option<Box<Behind>>,
     /// The initial End-of-RIB has not been sent.
     pub(super) owes_end_of_rib: bool,
+    pub(super) answer: Answer,
 }
 
 #[derive(Clone, Debug)]
@@ -168,6 +180,8 @@ pub(super) struct Member {
     pub(super) slot: Slot,
     pub(super) peer: PeerId,
     pub(super) families: PerFamily<MemberFamily>,
+    /// RFC 7313 was negotiated.
+    pub(super) marks_refreshes: bool,
     /// Most bytes that may be on their way to its socket.
     window: usize,
     /// Bytes on their way.
@@ -183,6 +197,7 @@ impl Member {
             slot,
             peer,
             families: PerFamily::default(),
+            marks_refreshes: false,
             window,
             outstanding: 0,
             is_stalled: false,

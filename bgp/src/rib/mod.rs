@@ -79,7 +79,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use event::{
     BestChange, BestPath, ExportAction, ExportPolicy, ExportRule, Ineligible, LossReason, NextHopStatus,
     NotMultipath, OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent,
-    RibPeer,
+    RibPeer, SharedLink,
 };
 pub use policy::{
     AsPathRegex, Changed, CommunityPattern, CommunityValue, Condition, Decision, Facts, Matches, MedChange,
@@ -182,6 +182,8 @@ impl Rib {
             RibEvent::PeerDown { peer, retain } => self.handle_peer_down(peer, retain.as_ref()),
             RibEvent::Update { peer, update } => self.handle_update(peer, *update),
             RibEvent::Refresh { peer, family } => self.handle_refresh(peer, family),
+            RibEvent::RefreshBegan { peer, family } => self.handle_refresh_began(peer, family),
+            RibEvent::RefreshEnded { peer, family } => self.handle_refresh_ended(peer, family),
             RibEvent::PrefixLimit { peer, limit } => self.handle_prefix_limit(peer, limit),
             RibEvent::AdvertisementInterval { peer, secs } => self.handle_interval(peer, secs),
             RibEvent::AddPathMaximum { peer, maximum } => self.handle_add_path_maximum(peer, maximum),

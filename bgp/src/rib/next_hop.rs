@@ -1,12 +1,12 @@
 //! Next hops in use, each tracked once however many paths go through it, and what is known of them.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
 use super::event::{NextHopStatus, RibEffect};
 use super::family::Family;
+use crate::NextHopKey;
 
 /// Place of a next hop in [`NextHops`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +18,7 @@ pub(super) struct NextHopId(u32);
 const WAITING_MAX: usize = 4096;
 
 struct NextHopEntry {
-    address: IpAddr,
+    key: NextHopKey,
     /// Attribute sets in an Adj-RIB-In that go through it.
     uses: u32,
     /// What the outside has been told.
@@ -37,7 +37,7 @@ struct NextHopEntry {
 pub(super) struct NextHops {
     entries: Vec<Option<NextHopEntry>>,
     free: Vec<u32>,
-    by_address: HashMap<IpAddr, u32, foldhash::fast::RandomState>,
+    by_key: HashMap<NextHopKey, u32, foldhash::fast::RandomState>,
     /// Entries whose tracking may have to change, in the order in which they did.
     touched: VecDeque<u32>,
     /// Entries in use of which nothing is known yet.
@@ -54,11 +54,11 @@ pub(super) enum Affected {
 }
 
 impl NextHops {
-    /// One more attribute set goes through `address`.
-    pub(super) fn acquire(&mut self, address: IpAddr) -> NextHopId {
-        let index = match self.by_address.get(&address) {
+    /// One more attribute set goes through `key`.
+    pub(super) fn acquire(&mut self, key: NextHopKey) -> NextHopId {
+        let index = match self.by_key.get(&key) {
             Some(&index) => index,
-            None => self.insert(address),
+            None => self.insert(key),
         };
         if let Some(entry) = at_mut(&mut self.entries, index) {
             entry.uses += 1;
@@ -114,8 +114,8 @@ impl NextHops {
     }
 
     /// Takes in what the outside says. What is said of a next hop that is not in use is of no interest.
-    pub(super) fn update(&mut self, address: IpAddr, status: NextHopStatus) -> Affected {
-        let Some(&index) = self.by_address.get(&address) else { return Affected::Nothing };
+    pub(super) fn update(&mut self, key: NextHopKey, status: NextHopStatus) -> Affected {
+        let Some(&index) = self.by_key.get(&key) else { return Affected::Nothing };
         let Some(entry) = at_mut(&mut self.entries, index) else { return Affected::Nothing };
         let old = entry.status.replace(status);
         if old.is_none() && entry.uses > 0 {
@@ -150,24 +150,24 @@ impl NextHops {
         while let Some(index) = self.touched.pop_front() {
             let Some(entry) = at_mut(&mut self.entries, index) else { continue };
             entry.touched = false;
-            let address = entry.address;
+            let key = entry.key;
             let used = entry.uses > 0;
             let tracked = std::mem::replace(&mut entry.tracked, used);
             if !used {
                 self.remove(index);
             }
             match (tracked, used) {
-                (false, true) => return Some(RibEffect::TrackNextHop(address)),
-                (true, false) => return Some(RibEffect::UntrackNextHop(address)),
+                (false, true) => return Some(RibEffect::TrackNextHop(key)),
+                (true, false) => return Some(RibEffect::UntrackNextHop(key)),
                 (true, true) | (false, false) => {}
             }
         }
         None
     }
 
-    fn insert(&mut self, address: IpAddr) -> u32 {
+    fn insert(&mut self, key: NextHopKey) -> u32 {
         let entry = NextHopEntry {
-            address,
+            key,
             uses: 0,
             tracked: false,
             touched: false,
@@ -188,7 +188,7 @@ impl NextHops {
                 u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
             }
         };
-        self.by_address.insert(address, index);
+        self.by_key.insert(key, index);
         index
     }
 
@@ -196,7 +196,7 @@ impl NextHops {
         if let Some(place) = self.entries.get_mut(index as usize)
             && let Some(entry) = place.take()
         {
-            self.by_address.remove(&entry.address);
+            self.by_key.remove(&entry.key);
             self.free.push(index);
         }
     }

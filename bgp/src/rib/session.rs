@@ -21,6 +21,9 @@ pub const STALE_PATHS_MAX_SECS: u64 = 360;
 /// A peer that will not say End-of-RIB counts as heard when nothing has come from it for this long.
 pub const QUIET_SECS: u64 = 2;
 
+/// Sessions and refreshes of which paths may be there at once; half of what [`is_before`] can tell apart.
+const REFRESHES_MAX: u16 = 0x3FFF;
+
 /// A session, or what is left of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Session {
@@ -38,8 +41,10 @@ pub(super) struct PeerFamily {
     epoch: u16,
     /// Paths of sessions before this one are dead.
     dead_below: u16,
-    /// When paths of earlier sessions die at the latest, while the session is up.
+    /// When paths of earlier sessions, or from before a refresh, die at the latest, while the session is up.
     stale_until: Option<Instant>,
+    /// The peer is sending the family again (RFC 7313 §4). A refresh counts as one more session.
+    is_refreshing: bool,
     /// End-of-RIB came in this session.
     pub(super) end_of_rib: bool,
     /// Paths in the Adj-RIB-In, those that took part in the last decision, and those that won it.
@@ -90,10 +95,37 @@ impl PeerEntry {
         self.terms.negotiated.families.contains(&family.afi_safi())
     }
 
+    /// Everything that is there counts as stale until it is sent again, for a bounded time.
+    pub(super) fn begin_refresh(&mut self, family: Family, now: Instant) {
+        let afi_safi = family.afi_safi();
+        let restart = self.terms.negotiated.restart.as_ref();
+        let ends_rib = restart.is_some_and(|restart| restart.families.iter().any(|(f, _)| *f == afi_safi));
+        let state = self.families.get_mut(family);
+        // RFC 7313 §4: not before the End-of-RIB of a peer that knows graceful restart.
+        let is_early = ends_rib && !state.end_of_rib;
+        // A peer that begins and never ends must not wrap the numbers around.
+        if is_early || state.epoch.wrapping_sub(state.dead_below) >= REFRESHES_MAX {
+            return;
+        }
+        state.epoch = state.epoch.wrapping_add(1);
+        state.is_refreshing = true;
+        state.stale_until = Some(now + Duration::from_secs(STALE_PATHS_MAX_SECS));
+    }
+
+    /// What was not sent again dies. True when that may concern a path. An end without a beginning is nothing.
+    pub(super) fn end_refresh(&mut self, family: Family) -> bool {
+        self.families.get(family).is_refreshing && self.drop_stale(family)
+    }
+
+    pub(super) fn is_refreshing(&self, family: Family) -> bool {
+        self.families.get(family).is_refreshing
+    }
+
     /// Everything that is not of the present session dies. True when that may concern a path.
     pub(super) fn drop_stale(&mut self, family: Family) -> bool {
         let state = self.families.get_mut(family);
         state.stale_until = None;
+        state.is_refreshing = false;
         state.dead_below = state.epoch;
         state.received > 0
     }
@@ -101,6 +133,7 @@ impl PeerEntry {
     fn drop_all(&mut self, family: Family) -> bool {
         let state = self.families.get_mut(family);
         state.stale_until = None;
+        state.is_refreshing = false;
         state.dead_below = state.epoch.wrapping_add(1);
         state.received > 0
     }
@@ -114,7 +147,9 @@ impl PeerEntry {
                 // RFC 4724 §4.2 wants paths that were stale already to go when the session is lost again. They
                 // stay until the restarted timer ends: a peer that restarts twice in a row has not moved its
                 // forwarding, and sweeping in between cuts traffic for nothing.
-                self.families.get_mut(family).stale_until = None;
+                let state = self.families.get_mut(family);
+                state.stale_until = None;
+                state.is_refreshing = false;
             } else {
                 *lost.get_mut(family) = self.drop_all(family);
             }

@@ -17,7 +17,8 @@ use super::path::Slot;
 use super::path_ids::{EntryId, PathIds, Uses};
 use super::rules::DecisionRules;
 use super::table::{PrefixId, Table};
-use crate::wire::encode_end_of_rib;
+use crate::PeerId;
+use crate::wire::{RefreshSubtype, RouteRefresh, encode_end_of_rib};
 
 /// Changed prefixes that are brought to the Adj-RIBs-Out at a time: what shares attributes among them shares
 /// messages.
@@ -50,7 +51,7 @@ impl Rib {
             return true;
         }
         self.regroup();
-        self.follow() || self.catch_up() || self.finish()
+        self.follow() || self.begin_answers() || self.catch_up() || self.finish()
     }
 
     fn walk(&mut self) {
@@ -218,7 +219,30 @@ impl Rib {
             }
         }
         self.end_of_rib();
+        self.mark_answers(RefreshSubtype::End, Group::end_answers);
         !self.effects.is_empty()
+    }
+
+    /// RFC 7313 §4: the mark goes before the first route that is sent again.
+    fn begin_answers(&mut self) -> bool {
+        self.mark_answers(RefreshSubtype::Begin, Group::begin_answers);
+        !self.effects.is_empty()
+    }
+
+    fn mark_answers(
+        &mut self,
+        subtype: RefreshSubtype,
+        mark: impl Fn(&mut Group, Family, usize) -> Vec<PeerId>,
+    ) {
+        for group in self.groups.iter_mut().flatten() {
+            for family in Family::ALL {
+                let messages = RouteRefresh { family: family.afi_safi(), subtype }.to_message();
+                let peers = mark(group, family, messages.len());
+                if !peers.is_empty() {
+                    self.effects.push_back(RibEffect::Transmit { peers, messages });
+                }
+            }
+        }
     }
 
     /// RFC 4724 §4.1: End-of-RIB follows the initial routes, and while we are restarting not before we have

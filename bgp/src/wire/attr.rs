@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{AsPath, Community, ExtendedCommunity, LargeCommunity};
-use crate::{Asn, ClusterId, RouterId};
+use crate::{Asn, ClusterId, InterfaceName, NextHopKey, RouterId};
 
 /// ORIGIN (RFC 4271 §5.1.1); lower is preferred.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +48,22 @@ impl NextHop {
         match *self {
             Self::V4(addr) => IpAddr::V4(addr),
             Self::V6 { global, .. } => IpAddr::V6(global),
+        }
+    }
+
+    /// Sixteen octets.
+    pub(crate) fn from_global(global: Ipv6Addr) -> Self {
+        Self::V6 { global, link_local: None }
+    }
+
+    /// The address on the shared link, alone or beside a global one.
+    #[must_use]
+    pub fn link_local(&self) -> Option<Ipv6Addr> {
+        match *self {
+            Self::V4(_) => None,
+            Self::V6 { global, link_local } => {
+                link_local.or(Some(global)).filter(Ipv6Addr::is_unicast_link_local)
+            }
         }
     }
 }
@@ -119,6 +135,9 @@ pub struct PathAttributes {
     pub as_path: AsPath,
     /// NEXT_HOP or that of MP_REACH_NLRI; absent only inside a decoded [`super::Update`].
     pub next_hop: Option<NextHop>,
+    /// Not on the wire: the interface of the link-local part of `next_hop`, if packets go to that. Whoever knows
+    /// the session sets it, so that equal attributes from two links stay two sets.
+    pub interface: Option<InterfaceName>,
     /// MULTI_EXIT_DISC, code 4.
     pub med: Option<u32>,
     /// LOCAL_PREF, code 5.
@@ -141,4 +160,16 @@ pub struct PathAttributes {
     pub only_to_customer: Option<Asn>,
     /// Unknown optional transitive attributes, by code.
     pub unknown: Vec<RawAttribute>,
+}
+
+impl PathAttributes {
+    /// What the next hop is tracked by. Of two addresses (RFC 2545 §3) the link-local one, where `interface` says
+    /// so.
+    #[must_use]
+    pub fn next_hop_key(&self) -> Option<NextHopKey> {
+        let next_hop = self.next_hop?;
+        let interface = self.interface.filter(|_| next_hop.link_local().is_some());
+        let link_local = next_hop.link_local().filter(|_| interface.is_some()).map(IpAddr::V6);
+        Some(NextHopKey { address: link_local.unwrap_or(next_hop.addr()), interface })
+    }
 }

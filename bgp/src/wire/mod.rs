@@ -46,6 +46,8 @@ pub struct DecodeContext {
     pub add_path_receive: Vec<crate::AfiSafi>,
     /// Both sides sent the extended message capability: 65,535 octets instead of 4,096 (RFC 8654).
     pub extended_message: bool,
+    /// Both sides sent the extended next hop capability: IPv4 prefixes may have IPv6 next hops (RFC 8950).
+    pub extended_next_hop: bool,
     /// Which RFC 7606 rules apply to LOCAL_PREF, ORIGINATOR_ID and CLUSTER_LIST.
     pub kind: PeerKind,
 }
@@ -56,6 +58,7 @@ impl Default for DecodeContext {
             four_octet_as: true,
             add_path_receive: Vec::new(),
             extended_message: false,
+            extended_next_hop: false,
             kind: PeerKind::Ebgp,
         }
     }

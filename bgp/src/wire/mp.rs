@@ -35,7 +35,7 @@ impl MpReach {
         if !family.is_supported() {
             return Ok(Self { family, next_hop: None, nlri: Vec::new(), announces });
         }
-        let next_hop = decode_next_hop(next_hop, family)
+        let next_hop = decode_next_hop(next_hop, family, context)
             .ok_or_else(|| format!("a next hop of {} octets for {family}", next_hop.len()))?;
         let nlri = nlri::decode(field, family, context.add_path_receive.contains(&family))?;
         Ok(Self { family, next_hop: Some(next_hop), nlri, announces })
@@ -93,15 +93,17 @@ pub(super) fn put_unreach(out: &mut BytesMut, family: AfiSafi, nlri: &[u8]) {
 }
 
 /// The lengths that RFC 4760, RFC 2545 §3 and RFC 8950 §3 allow for unicast.
-fn decode_next_hop(octets: &[u8], family: AfiSafi) -> Option<NextHop> {
+fn decode_next_hop(octets: &[u8], family: AfiSafi, context: &DecodeContext) -> Option<NextHop> {
+    // RFC 8950 §4: only to a peer that said it understands.
+    let may_be_v6 = family != AfiSafi::IPV4_UNICAST || context.extended_next_hop;
     match octets.len() {
         4 if family == AfiSafi::IPV4_UNICAST => {
             octets.as_array::<4>().map(|addr| NextHop::V4(Ipv4Addr::from(*addr)))
         }
-        16 => octets
+        16 if may_be_v6 => octets
             .as_array::<16>()
             .map(|addr| NextHop::V6 { global: Ipv6Addr::from(*addr), link_local: None }),
-        32 => {
+        32 if may_be_v6 => {
             let (global, link_local) = octets.split_first_chunk::<16>()?;
             let global = Ipv6Addr::from(*global);
             // Some senders fill the second half with zeros or the global address again: no link-local then.

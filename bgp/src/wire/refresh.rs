@@ -5,7 +5,7 @@ use nom::Parser as _;
 use nom::number::complete::{be_u8, be_u16};
 use serde::{Deserialize, Serialize};
 
-use super::frame::{HEADER_LEN, bad_length};
+use super::frame::{HEADER_LEN, MessageType, bad_length, put_header};
 use super::{DecodeError, ErrorSubcode};
 use crate::AfiSafi;
 
@@ -79,6 +79,15 @@ impl RouteRefresh {
         }
         let (_, (afi, _, safi)) = (be_u16::<_, ()>, be_u8, be_u8).parse(body.as_ref()).map_err(|_| bad())?;
         Ok(Self { family: AfiSafi { afi, safi }, subtype })
+    }
+
+    /// The whole message, the same on every session.
+    #[must_use]
+    pub fn to_message(self) -> Bytes {
+        let mut frame = BytesMut::new();
+        put_header(&mut frame, HEADER_LEN + BODY_LEN, MessageType::RouteRefresh);
+        self.encode(&mut frame);
+        frame.freeze()
     }
 
     pub(super) fn encode(&self, body: &mut BytesMut) {

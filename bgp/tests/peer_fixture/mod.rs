@@ -14,7 +14,7 @@ use bgp::wire::{
     Capability, DecodeContext, EncodeContext, Message, Notification, OpenMessage, decode_message,
     encode_message, frame_len,
 };
-use bgp::{AfiSafi, Asn, RouterId};
+use bgp::{AfiSafi, Asn, NextHopKey, RouterId};
 use bytes::BytesMut;
 use ipnet::IpNet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,7 +39,7 @@ pub struct Node {
 
 struct Sink {
     routes: Routes,
-    next_hops: mpsc::UnboundedSender<IpAddr>,
+    next_hops: mpsc::UnboundedSender<NextHopKey>,
     /// Held by a test, it keeps the RIB's thread from going on.
     gate: Arc<Mutex<()>>,
 }
@@ -57,11 +57,11 @@ impl RibSink for Sink {
         }
     }
 
-    fn track_next_hop(&mut self, next_hop: IpAddr) {
+    fn track_next_hop(&mut self, next_hop: NextHopKey) {
         self.next_hops.send(next_hop).ok();
     }
 
-    fn untrack_next_hop(&mut self, _: IpAddr) {}
+    fn untrack_next_hop(&mut self, _: NextHopKey) {}
 
     fn in_sync(&mut self) {}
 }

@@ -20,10 +20,10 @@ use bgp::rib::{
     RibConfig, RibEffect, RibEvent, RibPeer, UpdateRules,
 };
 use bgp::wire::{
-    AsPath, DecodeContext, EncodeContext, HEADER_LEN, Message, NextHop, PathAttributes, Reach, Unreach,
-    Update, decode_message, frame_len,
+    AsPath, DecodeContext, EncodeContext, HEADER_LEN, Message, NextHop, PathAttributes, Reach,
+    RefreshSubtype, RouteRefresh, Unreach, Update, decode_message, frame_len,
 };
-use bgp::{AfiSafi, Asn, ClusterId, Nlri, PeerId, PeerKind, RouterId};
+use bgp::{AfiSafi, Asn, ClusterId, NextHopKey, Nlri, PeerId, PeerKind, RouterId};
 use bytes::Bytes;
 use ipnet::IpNet;
 
@@ -81,6 +81,8 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
             hold_time_secs: 90,
             keepalive_secs: 30,
             families: vec![V4, V6],
+            extended_next_hop: false,
+            enhanced_route_refresh: false,
             route_refresh: true,
             restart: None,
             role: None,
@@ -92,6 +94,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
         next_hop_mode: NextHopMode::Auto,
         next_hop_v4: None,
         next_hop_v6: Some("2001:db8:ff::1".parse().unwrap()),
+        link: None,
         allow_local_as: 0,
         rules: UpdateRules::default(),
         prefix_limit: None,
@@ -119,6 +122,7 @@ pub(crate) fn client(index: u8, cluster: u8) -> RibPeer {
 pub(crate) fn with_restart(mut peer: RibPeer) -> RibPeer {
     peer.negotiated.restart = Some(PeerRestart {
         restarting: false,
+        notification: false,
         restart_time_secs: 120,
         families: vec![(V4, true), (V6, true)],
     });
@@ -170,6 +174,10 @@ pub(crate) struct Told {
     /// By prefix and path identifier.
     pub(crate) paths: BTreeMap<Nlri, PathAttributes>,
     pub(crate) end_of_rib: Vec<AfiSafi>,
+    /// Beginnings and ends of refreshes (RFC 7313), in order.
+    pub(crate) marks: Vec<RouteRefresh>,
+    /// Sent before the last beginning, and not again since.
+    pub(crate) stale: BTreeSet<Nlri>,
     /// Withdrawals of what the peer did not hold.
     pub(crate) spurious: usize,
     pub(crate) messages: usize,
@@ -183,7 +191,7 @@ pub(crate) struct World {
     pub(crate) told: BTreeMap<PeerId, Told>,
     /// The Loc-RIB as the changes add up.
     pub(crate) loc: BTreeMap<IpNet, Vec<BestPath>>,
-    pub(crate) tracked: BTreeSet<IpAddr>,
+    pub(crate) tracked: BTreeSet<NextHopKey>,
     pub(crate) in_sync: bool,
     /// Answer `TrackNextHop` at once.
     pub(crate) resolve: bool,
@@ -193,6 +201,39 @@ pub(crate) struct World {
     pub(crate) log: Vec<String>,
     /// Every `Transmit` of the last drain.
     pub(crate) sent: Vec<(Vec<PeerId>, Bytes)>,
+}
+
+impl Told {
+    /// False: there was none.
+    fn withdraw(&mut self, nlri: &Nlri) -> bool {
+        let was_there = self.paths.remove(nlri).is_some();
+        let mut others = self.paths.iter().filter(|(other, _)| other.prefix == nlri.prefix);
+        match others.next() {
+            Some((_, attributes)) => drop(self.routes.insert(nlri.prefix, attributes.clone())),
+            None => drop(self.routes.remove(&nlri.prefix)),
+        }
+        was_there
+    }
+
+    /// RFC 7313 §4, as the peer does it.
+    fn mark(&mut self, refresh: RouteRefresh) {
+        let RouteRefresh { family, subtype } = refresh;
+        self.marks.push(refresh);
+        let of_family = |nlri: &&Nlri| AfiSafi::of(&nlri.prefix) == family;
+        match subtype {
+            RefreshSubtype::Begin => {
+                assert!(self.end_of_rib.contains(&family), "not before the initial End-of-RIB");
+                self.stale.extend(self.paths.keys().filter(of_family));
+            }
+            RefreshSubtype::End => {
+                for nlri in self.stale.iter().filter(of_family).copied().collect::<Vec<_>>() {
+                    self.stale.remove(&nlri);
+                    self.withdraw(&nlri);
+                }
+            }
+            RefreshSubtype::Request | RefreshSubtype::Unknown(_) => panic!("not for the RIB to send"),
+        }
+    }
 }
 
 impl World {
@@ -224,12 +265,15 @@ impl World {
                         four_octet_as: encode.four_octet_as,
                         add_path_receive: encode.add_path_send.clone(),
                         extended_message: encode.extended_message,
+                        extended_next_hop: peer.negotiated.extended_next_hop,
                         kind: peer.negotiated.kind,
                     },
                     window: peer.transmit_window,
                     routes: BTreeMap::new(),
                     paths: BTreeMap::new(),
                     end_of_rib: Vec::new(),
+                    marks: Vec::new(),
+                    stale: BTreeSet::new(),
                     spurious: 0,
                     messages: 0,
                     pending: 0,
@@ -320,23 +364,27 @@ impl World {
         while !rest.is_empty() {
             let len = frame_len(&rest[..HEADER_LEN], &told.decode).unwrap().unwrap();
             let message = decode_message(&rest.split_to(len), &told.decode).unwrap();
-            let Message::Update(decoded) = message else { panic!("not an UPDATE") };
+            let decoded = match message {
+                Message::Update(decoded) => decoded,
+                Message::RouteRefresh(refresh) => {
+                    told.mark(refresh);
+                    continue;
+                }
+                other => panic!("not for the RIB to send: {other:?}"),
+            };
             assert_eq!(decoded.errors, [], "the peer finds errors");
             told.messages += 1;
             let update = decoded.update;
             told.end_of_rib.extend(update.end_of_rib);
             for nlri in update.unreach.iter().flat_map(|unreach| &unreach.nlri) {
-                told.spurious += usize::from(told.paths.remove(nlri).is_none());
-                let mut others = told.paths.iter().filter(|(other, _)| other.prefix == nlri.prefix);
-                match others.next() {
-                    Some((_, attributes)) => drop(told.routes.insert(nlri.prefix, attributes.clone())),
-                    None => drop(told.routes.remove(&nlri.prefix)),
-                }
+                let was_there = told.withdraw(nlri);
+                told.spurious += usize::from(!was_there);
             }
             for reach in update.reach {
                 let attributes =
                     PathAttributes { next_hop: Some(reach.next_hop), ..update.attributes.clone() };
                 for nlri in reach.nlri {
+                    told.stale.remove(&nlri);
                     told.routes.insert(nlri.prefix, attributes.clone());
                     told.paths.insert(nlri, attributes.clone());
                 }
@@ -367,7 +415,7 @@ impl World {
     }
 
     pub(crate) fn next_hop(&mut self, text: &str, status: NextHopStatus) {
-        self.event(RibEvent::NextHopChanged(vec![(ip(text), status)]));
+        self.event(RibEvent::NextHopChanged(vec![(text.parse().unwrap(), status)]));
     }
 
     /// Lets time pass, waking up whenever the RIB asks for it.

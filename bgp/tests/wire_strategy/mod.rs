@@ -21,6 +21,7 @@ pub(crate) fn context() -> impl Strategy<Value = DecodeContext> {
         |(four_octet_as, extended_message, internal, add_path_v4, add_path_v6)| DecodeContext {
             four_octet_as,
             extended_message,
+            extended_next_hop: true,
             kind: if internal { PeerKind::Ibgp } else { PeerKind::Ebgp },
             add_path_receive: [(add_path_v4, AfiSafi::IPV4_UNICAST), (add_path_v6, AfiSafi::IPV6_UNICAST)]
                 .into_iter()
@@ -215,6 +216,7 @@ pub(crate) fn attributes(context: &DecodeContext) -> impl Strategy<Value = PathA
                 origin,
                 as_path,
                 next_hop: None,
+                interface: None,
                 med,
                 local_pref,
                 atomic_aggregate,

@@ -17,7 +17,7 @@ use crate::problem::{Location, Problem};
 
 #[derive(Default)]
 pub(super) struct Candidates {
-    winners: BTreeMap<(IpAddr, u16), Session>,
+    winners: BTreeMap<(IpAddr, Option<String>, u16), Session>,
     /// By the two objects: the first address they meet at, and how many more.
     overlaps: BTreeMap<Overlap, (SocketAddr, usize)>,
 }
@@ -33,7 +33,7 @@ impl Candidates {
     /// Offers a session, in order of precedence. `peer` is the BGPPeer it comes from.
     pub(super) fn offer(&mut self, session: Session, peer: Option<&Located<BgpPeer>>) {
         let socket = SocketAddr::new(session.address, session.port);
-        match self.winners.entry((session.address, session.port)) {
+        match self.winners.entry((session.address, session.interface.clone(), session.port)) {
             Entry::Vacant(vacant) => {
                 vacant.insert(session);
             }

@@ -187,6 +187,8 @@ impl<'a> Peering<'a> {
         }
         let source = match peer.spec.source_address {
             SourceAddress::None => None,
+            // From the link's own address, the only one that such a peer can answer.
+            SourceAddress::UseNodeIp if peer.spec.interface.is_some() => None,
             SourceAddress::UseNodeIp => match self.local.address_towards(at.address) {
                 Some(address) => Some(address),
                 None => {

@@ -40,6 +40,8 @@ pub struct Session {
     pub remote_node: Option<String>,
     /// The other end.
     pub address: IpAddr,
+    /// The link that it is on, if the address is link-local.
+    pub interface: Option<String>,
     /// Its port.
     pub port: u16,
     /// The AS that it must have.
@@ -52,6 +54,8 @@ pub struct Session {
     pub families: Vec<Family>,
     /// Several paths of one prefix (RFC 7911).
     pub add_paths: AddPaths,
+    /// IPv4 routes may have IPv6 next hops (RFC 8950).
+    pub extended_next_hop: bool,
     /// Set: the other end is our route reflection client, in this cluster.
     pub reflector_client: Option<Ipv4Addr>,
     /// What next hop we send.
@@ -147,12 +151,14 @@ impl Session {
             bgp_peer: None,
             remote_node: remote.node.map(str::to_owned),
             address: remote.address,
+            interface: None,
             port: remote.port,
             remote_as: remote.as_number,
             local_as: local.as_number,
             source_address: local.address_towards(remote.address),
             families: vec![remote.family()],
             add_paths: AddPaths::default(),
+            extended_next_hop: false,
             reflector_client: None,
             next_hop_mode: NextHopMode::Auto,
             hold_time_secs: HOLD_TIME_DEFAULT.0,
@@ -193,6 +199,7 @@ impl Session {
             }
         };
         let is_external = remote_as != local_as;
+        let is_over_v6 = remote.address.is_ipv6();
         let role = spec.role.filter(|_| is_external).map(|role| match origin {
             SessionOrigin::Reverse => role.counterpart(),
             SessionOrigin::Global | SessionOrigin::Node | SessionOrigin::Mesh => role,
@@ -205,6 +212,9 @@ impl Session {
             remote_as,
             local_as,
             source_address,
+            interface: spec.interface.clone(),
+            extended_next_hop: families.contains(&Family::Ipv4Unicast)
+                && spec.extended_next_hop.unwrap_or(is_over_v6),
             families,
             add_paths: match origin {
                 SessionOrigin::Reverse => spec.add_paths.mirrored(),
@@ -254,6 +264,12 @@ impl fmt::Display for Session {
         }
         if let Some(cluster_id) = self.reflector_client {
             write!(f, " client of {cluster_id}")?;
+        }
+        if let Some(interface) = &self.interface {
+            write!(f, " on {interface}")?;
+        }
+        if self.extended_next_hop {
+            f.write_str(" extended-next-hop")?;
         }
         match self.next_hop_mode {
             NextHopMode::Auto => {}

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{
     AddPaths, Asn, DynamicPeers, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, PeerTiming, Role,
-    Seconds, Selector, Shutdown, TcpAo, UpdateRules, add_paths, dynamic_peers, limits, metadata, secret,
-    tcp_ao, timing, unique, update_rules,
+    Seconds, Selector, Shutdown, TcpAo, UpdateRules, add_paths, dynamic_peers, limits, link, metadata,
+    secret, tcp_ao, timing, unique, update_rules,
 };
 use crate::document::{Entry, Field, Fields};
 
@@ -86,6 +86,12 @@ pub struct BgpPeerSpec {
     /// Several paths of one prefix (RFC 7911). An addition of ours.
     #[serde(skip_serializing_if = "AddPaths::is_default")]
     pub add_paths: AddPaths,
+    /// The link of a link-local peer. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// Whether IPv4 routes may have IPv6 next hops (RFC 8950); `None`: over IPv6. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extended_next_hop: Option<bool>,
     /// What the node side is to the peer (RFC 9234). An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -224,6 +230,16 @@ const SPEC: &[Field] = &[
     )
     .with(add_paths::FIELDS),
     Field::additive(
+        "interface",
+        "eth0",
+        "the link of a link-local peerIP; needed there, and not allowed elsewhere",
+    ),
+    Field::additive(
+        "extendedNextHop",
+        "false",
+        "IPv4 routes may have IPv6 next hops (RFC 8950); default: if the session is over IPv6",
+    ),
+    Field::additive(
         "role",
         "Customer",
         "the node's (RFC 9234): Provider, Customer, Peer, RsServer or RsClient; on eBGP only",
@@ -292,6 +308,8 @@ impl BgpPeerSpec {
         let source_address = spec.entry("sourceAddress").and_then(|entry| entry.choice(&sources));
         let reverse_peering = spec.entry("reversePeering").and_then(|entry| entry.choice(&reverse));
         let families = families(spec);
+        let interface = link::interface(spec, remote.as_ref());
+        let extended_next_hop = link::extended_next_hop(spec, &families);
         let filters = spec.entry("filters").map(|entry| entry.list()).unwrap_or_default();
         let filters = unique(&filters, metadata::name);
         let description = description(spec);
@@ -329,6 +347,8 @@ impl BgpPeerSpec {
             passive,
             families,
             add_paths: AddPaths::read(spec),
+            interface,
+            extended_next_hop,
             role,
             role_strict,
             maximum_prefixes,

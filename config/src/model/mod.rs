@@ -20,6 +20,7 @@ mod community_pattern;
 mod dynamic_peers;
 mod ip_pool;
 mod limits;
+mod link;
 mod metadata;
 mod next_hop_target;
 mod node;

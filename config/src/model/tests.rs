@@ -108,6 +108,9 @@ fn with(kind: Kind, path: &[&'static Field], value: Json) -> Json {
     if last.name == "roleStrict" {
         map.insert("role".into(), json!("Peer"));
     }
+    if last.name == "interface" && kind == Kind::BgpPeer {
+        map.insert("peerIP".into(), json!("fe80::1"));
+    }
     if last.name == "peerSelector" {
         map.clear();
     }
@@ -461,6 +464,15 @@ fn semantic_errors_have_the_place_of_the_value() {
         ),
         (BgpPeer, "  peerIP: 10.0.0.1\n  role: provider", "spec.role: expected Provider, Customer, Peer"),
         (BgpPeer, "  peerIP: 10.0.0.1\n  roleStrict: true", "spec.roleStrict: has no meaning without role"),
+        (BgpPeer, "  peerIP: fe80::1", "spec.interface: is missing: a link-local peerIP is on one link"),
+        (BgpPeer, "  peerIP: 10.0.0.1\n  interface: eth0", "spec.interface: is for a link-local peerIP"),
+        (BgpPeer, "  peerSelector: all()\n  interface: eth0", "spec.interface: is for a link-local peerIP"),
+        (BgpPeer, "  peerIP: fe80::1\n  interface: a/b", "spec.interface: is not the name of an interface"),
+        (
+            BgpPeer,
+            "  peerIP: fe80::1\n  interface: eth0\n  families: [ipv6-unicast]\n  extendedNextHop: true",
+            "spec.extendedNextHop: is about IPv4 routes: add ipv4-unicast",
+        ),
         (BgpPeer, "  peerIP: 10.0.0.1\n  shutdown: why", "spec.shutdown: expected true, false or {message"),
         (BgpPeer, "  peerIP: 10.0.0.1\n  ttlSecurity: 256", "from 0 to 255"),
         (IpPool, "  blockSize: 26", "f:5:3: spec.cidr: is missing: give the range"),

@@ -3,14 +3,13 @@
 
 use std::{
     collections::{BTreeMap, btree_map},
-    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use ipnet::IpNet;
 use tokio::sync::Notify;
 
-use crate::{FibConfig, FibEvent, LearnedRoute};
+use crate::{FibConfig, FibEvent, LearnedRoute, NextHopKey};
 
 /// Shared between the handles and the FIB's thread.
 #[derive(Debug, Default)]
@@ -26,7 +25,7 @@ struct Slots {
     learned: BTreeMap<IpNet, Option<LearnedRoute>>,
     own_blocks: Option<Vec<IpNet>>,
     /// True to track, false to stop.
-    tracked: BTreeMap<IpAddr, bool>,
+    tracked: BTreeMap<NextHopKey, bool>,
     learned_in_sync: bool,
     closed: bool,
 }

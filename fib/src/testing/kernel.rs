@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt::Write,
+    net::IpAddr,
 };
 
 use ipnet::IpNet;
@@ -333,6 +334,10 @@ impl FakeKernel {
                 return refuse(ENETDOWN, "Nexthop device is not up");
             }
             let Some(gateway) = hop.gateway else { continue };
+            // `ip6_validate_gw`: a link-local gateway is where its link says.
+            if matches!(gateway, IpAddr::V6(gateway) if gateway.is_unicast_link_local()) {
+                continue;
+            }
             let connected = self.routes.iter().any(|held| {
                 held.key.table == TABLE_MAIN
                     && held.kind == RouteKind::Unicast

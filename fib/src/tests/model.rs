@@ -9,7 +9,8 @@ use proptest::prelude::*;
 
 use super::World;
 use crate::{
-    FibEvent, LearnedPath, LearnedRoute, NextHop, PROTOCOL, Route, RouteKey, RouteKind, scan::SCAN_INTERVAL,
+    FibEvent, LearnedPath, LearnedRoute, NextHop, NextHopKey, PROTOCOL, Route, RouteKey, RouteKind,
+    scan::SCAN_INTERVAL,
 };
 
 const PREFIXES: &[&str] =
@@ -25,6 +26,8 @@ const NEXT_HOPS: &[&str] = &[
     "fd01::2",
     "fd99::1",
     "fe80::5",
+    "fe80::5%eth0",
+    "fe80::5%eth1",
 ];
 const FOREIGN: &[&str] = &[
     "172.16.0.0/16 via 10.0.0.254 dev eth0 proto static",
@@ -90,7 +93,7 @@ impl World {
                 let prefix = net(prefix);
                 let mut hops: Vec<LearnedPath> = Vec::new();
                 for (hop, weight) in paths {
-                    let next_hop: IpAddr = NEXT_HOPS[hop].parse().unwrap();
+                    let next_hop: NextHopKey = NEXT_HOPS[hop].parse().unwrap();
                     if hops.iter().all(|path| path.next_hop != next_hop) {
                         hops.push(LearnedPath { next_hop, weight });
                     }
@@ -238,8 +241,14 @@ fn forward(w: &World, prefix: IpNet, route: &LearnedRoute) -> Option<(RouteKind,
     (!hops.is_empty()).then_some((RouteKind::Unicast, hops))
 }
 
-fn lookup(w: &World, address: IpAddr) -> Vec<NextHop> {
+fn lookup(w: &World, next_hop: NextHopKey) -> Vec<NextHop> {
+    let NextHopKey { address, interface } = next_hop;
     let routes = w.kernel.routes();
+    if let Some(interface) = interface {
+        let is_it = |index: &u32| w.kernel.link(*index).is_some_and(|l| l.up && l.name == interface.as_str());
+        let hop = |ifindex| NextHop { gateway: Some(address), ifindex, onlink: false, weight: 1 };
+        return (0..16).find(is_it).map(hop).into_iter().collect();
+    }
     let covers = |route: &&Route| route.key.prefix.contains(&address);
     if routes.iter().filter(covers).any(|route| route.key.table == 255) {
         return Vec::new();

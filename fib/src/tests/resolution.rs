@@ -146,3 +146,82 @@ fn reports_wait_for_the_first_scan() {
     }
     assert_eq!(w.reports(), ["10.0.0.2: metric 0"]);
 }
+
+#[test]
+fn one_link_local_address_on_two_links_is_two_next_hops() {
+    let mut w = World::in_sync(&[("eth0", &["fe80::a/64"]), ("eth1", &["fe80::b/64"])]);
+    w.learn("fd00:1::/64", &["fe80::1%eth0", "fe80::1%eth1"]);
+    w.learn("10.244.1.0/26", &["fe80::1%eth1"]);
+    assert_eq!(
+        w.ours(),
+        "10.244.1.0/26 via fe80::1 dev eth1 proto 109 metric 1024\n\
+         fd00:1::/64 proto 109 metric 1024 nexthop via fe80::1 dev eth0 weight 1 \
+         nexthop via fe80::1 dev eth1 weight 1\n"
+    );
+    w.track("fe80::1%eth0");
+    w.track("fe80::1%eth2");
+    w.kernel.set_carrier(2, false);
+    w.run();
+    assert_eq!(
+        w.reports(),
+        [
+            "fe80::1%eth0: metric 0",
+            "fe80::1%eth2: there is no link eth2 (next hop fe80::1)",
+            "fe80::1%eth0: link eth0 is down (next hop fe80::1)",
+        ]
+    );
+}
+
+/// The address of one link is somebody else's on another.
+#[test]
+fn a_link_local_address_is_ours_only_where_we_have_it() {
+    let mut w = World::in_sync(&[("eth0", &["fe80::a/64"]), ("eth1", &["fe80::b/64"])]);
+    w.track("fe80::a%eth0");
+    w.track("fe80::a%eth1");
+    assert_eq!(w.reports(), ["fe80::a%eth0: fe80::a is an address of this host", "fe80::a%eth1: metric 0"]);
+}
+
+#[test]
+fn a_link_that_comes_back_with_another_index_is_followed_by_its_name() {
+    let mut w = World::in_sync(&[("eth0", &["10.0.0.1/24"]), ("eth1", &["fe80::b/64"])]);
+    w.track("fe80::1%eth1");
+    w.learn("10.244.1.0/26", &["fe80::1%eth1", "10.0.0.2"]);
+    w.kernel.delete_link(3);
+    w.run();
+    assert_eq!(w.ours(), "10.244.1.0/26 via 10.0.0.2 dev eth0 proto 109 metric 1024\n");
+    w.kernel.add_link(9, "eth1");
+    w.run();
+    assert_eq!(
+        w.ours(),
+        "10.244.1.0/26 proto 109 metric 1024 nexthop via 10.0.0.2 dev eth0 weight 1 \
+         nexthop via fe80::1 dev eth1 weight 1\n"
+    );
+    assert_eq!(
+        w.reports(),
+        [
+            "fe80::1%eth1: metric 0",
+            "fe80::1%eth1: there is no link eth1 (next hop fe80::1)",
+            "fe80::1%eth1: metric 0",
+        ]
+    );
+}
+
+/// RFC 8950: IPv4 prefixes over both kinds of gateways at once, and nothing to write after a restart.
+#[test]
+fn rfc8950_gateways_of_both_families_stand_side_by_side_and_a_restart_writes_nothing() {
+    let mut w = World::in_sync(&[("eth0", &["10.0.0.1/24"]), ("eth1", &["fd00::1/64"])]);
+    w.learn("10.244.1.0/26", &["fd00::2", "10.0.0.2"]);
+    w.learn("10.244.2.0/26", &["fd00::2"]);
+    w.learn("fd00:9::/64", &["10.0.0.2"]);
+    let both = "10.244.1.0/26 proto 109 metric 1024 nexthop via 10.0.0.2 dev eth0 weight 1 \
+                nexthop via fd00::2 dev eth1 weight 1\n\
+                10.244.2.0/26 via fd00::2 dev eth1 proto 109 metric 1024\n";
+    assert_eq!(w.ours(), both, "there is no IPv6 route over an IPv4 gateway");
+    w.restart();
+    w.hear_everything();
+    assert_eq!(w.kernel.take_writes(), Vec::<String>::new());
+    w.learn("10.244.2.0/26", &[]);
+    w.kernel.set_carrier(3, false);
+    w.run();
+    assert_eq!(w.ours(), "10.244.1.0/26 via 10.0.0.2 dev eth0 proto 109 metric 1024\n");
+}

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -103,7 +102,7 @@ impl World {
     }
 
     pub(super) fn track(&mut self, next_hop: &str) {
-        self.give(FibEvent::TrackNextHop(next_hop.parse::<IpAddr>().unwrap()));
+        self.give(FibEvent::TrackNextHop(next_hop.parse().unwrap()));
     }
 
     /// Reports since the last call.

@@ -135,6 +135,16 @@ impl Frr {
         Ok(())
     }
 
+    /// Resets a session, as `clear bgp` does.
+    ///
+    /// # Errors
+    /// When FRR does not know the neighbor.
+    pub fn clear(&self, neighbor: IpAddr) -> Result<()> {
+        let said = self.vtysh(&["-c", &format!("clear bgp {neighbor}")])?;
+        ensure!(!said.contains('%'), "frr: {said}");
+        Ok(())
+    }
+
     /// Announces these as its own; earlier ones stay.
     ///
     /// # Errors

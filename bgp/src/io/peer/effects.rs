@@ -9,10 +9,11 @@ use tracing::{info, trace, warn};
 
 use super::{CLOSING_MAX, NeighborTask, Session, TRANSMIT_WINDOW};
 use crate::io::feed::Item;
+use crate::io::shared_link::shared_link;
 use crate::io::sockopt;
 use crate::peer::{DownReason, Negotiated, PeerEffect, PeerSnapshot, Role, StopReason};
 use crate::rib::{Retain, RibEvent, RibPeer};
-use crate::wire::{Message, encode_message};
+use crate::wire::{Message, RefreshSubtype, encode_message};
 
 impl NeighborTask {
     pub(super) fn apply_effects(&mut self) {
@@ -34,7 +35,19 @@ impl NeighborTask {
                     self.feed.push_event(RibEvent::Update { peer: self.id, update });
                 }
                 PeerEffect::Refresh(refresh) => {
-                    self.feed.push_event(RibEvent::Refresh { peer: self.id, family: refresh.family });
+                    let (peer, family) = (self.id, refresh.family);
+                    match refresh.subtype {
+                        RefreshSubtype::Request => {
+                            self.feed.push_event(RibEvent::Refresh { peer, family });
+                        }
+                        RefreshSubtype::Begin => {
+                            self.feed.push_event(RibEvent::RefreshBegan { peer, family });
+                        }
+                        RefreshSubtype::End => {
+                            self.feed.push_event(RibEvent::RefreshEnded { peer, family });
+                        }
+                        RefreshSubtype::Unknown(_) => {}
+                    }
                 }
                 PeerEffect::Down(reason) => self.session_down(&reason),
                 // The speaker sees the task end, and forgets the neighbor.
@@ -89,6 +102,7 @@ impl NeighborTask {
             next_hop_mode: config.next_hop_mode,
             next_hop_v4: local_v4.or(config.next_hop_v4),
             next_hop_v6: local_v6.or(config.next_hop_v6),
+            link: shared_link(negotiated.local, negotiated.remote),
             allow_local_as: config.allow_local_as,
             rules: config.rules,
             prefix_limit: config.prefix_limit,
@@ -121,9 +135,9 @@ impl NeighborTask {
     }
 }
 
-/// RFC 4724 §4.2: a lost connection between two that both do graceful restart.
+/// RFC 4724 §4.2, RFC 8538 §4: between two that both do graceful restart.
 fn retain(reason: &DownReason, negotiated: &Negotiated) -> Option<Retain> {
-    let restart = negotiated.restart.as_ref().filter(|_| reason.is_graceful())?;
+    let restart = negotiated.restart.as_ref().filter(|restart| reason.is_graceful(restart.notification))?;
     let families = restart.families.iter().map(|&(family, _)| family).collect::<Vec<_>>();
     (!families.is_empty()).then_some(Retain { families, restart_time_secs: restart.restart_time_secs })
 }

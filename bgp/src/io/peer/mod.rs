@@ -46,6 +46,15 @@ const ROUNDS: usize = 8;
 /// Connections that may get their last words out at the same time; more than that is a flood, and gets none.
 const CLOSING_MAX: usize = 16;
 
+/// Which routes are wanted again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshDirection {
+    /// The neighbor's: it is asked (RFC 2918).
+    In,
+    /// Ours: they are sent once more.
+    Out,
+}
+
 /// What the speaker and the listeners ask of a neighbor's task.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -55,6 +64,8 @@ pub(super) enum Command {
     Reconfigure { config: Box<NeighborConfig>, reset: bool },
     /// End the session and then the task.
     Stop(StopReason),
+    /// Routes again, in this direction. Answers whether that can be done.
+    Refresh(RefreshDirection, oneshot::Sender<bool>),
     /// Describe yourself.
     Snapshot(oneshot::Sender<PeerSnapshot>),
     /// Fail in the way of a defect.
@@ -157,6 +168,7 @@ impl NeighborTask {
                 Some(Command::Accepted(stream)) => self.accept(stream, now),
                 Some(Command::Reconfigure { config, reset }) => self.reconfigure(*config, reset, now),
                 Some(Command::Stop(reason)) => self.stop(reason, now),
+                Some(Command::Refresh(direction, reply)) => drop(reply.send(self.refresh(direction))),
                 // Whoever asked may have gone.
                 Some(Command::Snapshot(reply)) => drop(reply.send(self.snapshot(now))),
                 #[cfg(test)]
@@ -171,6 +183,24 @@ impl NeighborTask {
     fn stop(&mut self, reason: StopReason, now: Instant) {
         self.stopping = true;
         self.handle(PeerEvent::Stop(reason), now);
+    }
+
+    /// False: there is no session, or the neighbor cannot be asked.
+    fn refresh(&mut self, direction: RefreshDirection) -> bool {
+        match (direction, &self.session) {
+            (_, None) => false,
+            (RefreshDirection::In, Some(_)) => {
+                let can = self.peer.request_refresh();
+                self.apply_effects();
+                can
+            }
+            (RefreshDirection::Out, Some(session)) => {
+                for family in session.negotiated.families.clone() {
+                    self.feed.push_event(RibEvent::Refresh { peer: self.id, family });
+                }
+                true
+            }
+        }
     }
 
     fn reconfigure(&mut self, config: NeighborConfig, reset: bool, now: Instant) {

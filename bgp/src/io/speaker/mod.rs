@@ -19,6 +19,7 @@ use tracing::warn;
 
 use super::RibHandle;
 use super::listener::ListenerSnapshot;
+use super::peer::RefreshDirection;
 use crate::peer::{DynamicNeighbors, NeighborConfig, PeerSnapshot, StopReason};
 use crate::rib::{OriginatedRoute, RibConfig};
 use task::{Request, SpeakerTask};
@@ -82,6 +83,11 @@ impl Speaker {
     /// See [`Observer::peers`].
     pub async fn peers(&self) -> Vec<PeerSnapshot> {
         self.observer.peers().await
+    }
+
+    /// See [`Observer::refresh`].
+    pub async fn refresh(&self, name: &str, direction: RefreshDirection) -> Option<bool> {
+        self.observer.refresh(name, direction).await
     }
 
     /// See [`Observer::listeners`].

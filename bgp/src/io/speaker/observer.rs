@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::supervision::Failure;
 use crate::PeerId;
 use crate::io::ListenerSnapshot;
-use crate::io::peer::Command;
+use crate::io::peer::{Command, RefreshDirection};
 use crate::peer::{NeighborConfig, Peer, PeerSnapshot};
 
 /// A neighbor's task answers between two of its turns. One that does not in this time has a defect, and shall not
@@ -33,7 +33,7 @@ pub struct DynamicSnapshot {
     pub refused: u64,
 }
 
-/// The read side of a [`super::Speaker`]. Cheap to clone.
+/// The side of a [`super::Speaker`] that changes nothing of who there is. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Observer {
     roster: watch::Receiver<Arc<Roster>>,
@@ -100,6 +100,16 @@ impl Observer {
     #[must_use]
     pub fn task_failures(&self) -> u64 {
         self.roster().task_failures
+    }
+
+    /// Asks for routes again, or sends ours again, without touching the session. `None`: nobody has this name.
+    /// `false`: there is no session, or the neighbor does not know route refresh (RFC 2918).
+    pub async fn refresh(&self, name: &str, direction: RefreshDirection) -> Option<bool> {
+        let roster = self.roster();
+        let seen = roster.neighbors.iter().find(|seen| seen.config.name == name)?;
+        let (sender, reply) = oneshot::channel();
+        let told = seen.commands.send(Command::Refresh(direction, sender)).await;
+        Some(told.is_ok() && reply.await.unwrap_or(false))
     }
 
     fn roster(&self) -> Arc<Roster> {

@@ -2,19 +2,18 @@
 //! identity. Pure.
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::IpAddr;
 
 use crate::PeerId;
-use crate::peer::{ConfigChange, NeighborConfig};
+use crate::peer::{ConfigChange, NeighborConfig, NeighborKey};
 
-/// The differences between two sets of neighbors. A neighbor is known by its address, because that is all a
-/// connection tells.
+/// The differences between two sets of neighbors. A neighbor is known by its address, and where that is
+/// link-local by its link, because that is all a connection tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     /// To be started.
     pub(super) start: Vec<NeighborConfig>,
     /// To be stopped.
-    pub(super) stop: Vec<IpAddr>,
+    pub(super) stop: Vec<NeighborKey>,
     /// Changed in what a running session can take over.
     pub(super) live: Vec<NeighborConfig>,
     /// Changed in what needs a new session.
@@ -30,14 +29,14 @@ impl Plan {
     ) -> Self {
         let mut plan = Self::default();
         let mut missing =
-            current.into_iter().map(|config| (config.address, config)).collect::<BTreeMap<_, _>>();
+            current.into_iter().map(|config| (config.key(), config)).collect::<BTreeMap<_, _>>();
         let mut seen = HashSet::with_capacity(desired.len());
         for config in desired {
-            if !seen.insert(config.address) {
+            if !seen.insert(config.key()) {
                 plan.duplicates.push(config);
                 continue;
             }
-            let change = missing.remove(&config.address).map(|old| ConfigChange::between(old, &config));
+            let change = missing.remove(&config.key()).map(|old| ConfigChange::between(old, &config));
             match change {
                 Some(ConfigChange::None) => {}
                 Some(ConfigChange::Live) => plan.live.push(config),

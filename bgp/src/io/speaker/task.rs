@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,10 +21,10 @@ use super::plan::{Plan, Slots};
 use super::supervision::Failure;
 use crate::PeerId;
 use crate::io::RibHandle;
-use crate::io::directory::{Arrival, Directory, Entry};
+use crate::io::directory::{Arrival, Directory, Entry, key_of};
 use crate::io::listener::Listener;
 use crate::io::peer::{Command, NeighborTask};
-use crate::peer::{DynamicNeighbors, NeighborConfig, StopReason};
+use crate::peer::{DynamicNeighbors, NeighborConfig, NeighborKey, StopReason};
 use crate::rib::{OriginatedRoute, RibConfig, RibEvent};
 
 /// Commands that may wait for a neighbor's task. It takes them at once, so only a flood of connections fills
@@ -41,7 +41,7 @@ pub(super) enum Request {
     Shutdown(StopReason, oneshot::Sender<()>),
     /// See [`super::Speaker::panic_neighbor`].
     #[cfg(test)]
-    Panic(IpAddr),
+    Panic(std::net::IpAddr),
 }
 
 /// See the module's head.
@@ -51,7 +51,7 @@ pub(super) struct SpeakerTask {
     arrivals: mpsc::Receiver<Arrival>,
     to_arrivals: mpsc::Sender<Arrival>,
     rib: RibHandle,
-    neighbors: BTreeMap<IpAddr, Neighbor>,
+    neighbors: BTreeMap<NeighborKey, Neighbor>,
     templates: Arc<Vec<DynamicNeighbors>>,
     admission: Admission,
     slots: Slots,
@@ -85,7 +85,7 @@ struct Neighbor {
 /// Whose task it is.
 struct Running {
     id: PeerId,
-    address: IpAddr,
+    key: NeighborKey,
     started: Instant,
 }
 
@@ -136,7 +136,7 @@ impl SpeakerTask {
                     }
                     #[cfg(test)]
                     Some(Request::Panic(address)) => {
-                        if let Some(neighbor) = self.neighbors.get(&address) {
+                        if let Some(neighbor) = self.neighbors.get(&(address, None)) {
                             neighbor.commands.send(Command::Panic).await.ok();
                         }
                     }
@@ -210,7 +210,7 @@ impl SpeakerTask {
     /// The RIB knows a neighbor before its session comes up and until after its session is down.
     async fn apply_neighbors(&mut self, plan: Plan, are_partial: bool) {
         let Plan { start, stop, live, reset, duplicates: _ } = plan;
-        let removed = stop.iter().filter_map(|address| self.neighbors.remove(address)).collect::<Vec<_>>();
+        let removed = stop.iter().filter_map(|key| self.neighbors.remove(key)).collect::<Vec<_>>();
         // Before they are told: nobody comes back in meanwhile.
         self.publish();
         for id in removed.iter().filter(|neighbor| !neighbor.is_running).map(|neighbor| neighbor.id) {
@@ -250,16 +250,16 @@ impl SpeakerTask {
 
     fn start(&mut self, id: PeerId, config: Arc<NeighborConfig>, failure: Option<Failure>) {
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-        let address = config.address;
-        let seed = self.seeds.hash_one((address, id));
+        let key = config.key();
+        let seed = self.seeds.hash_one((key, id));
         let task = NeighborTask::new(id, NeighborConfig::clone(&config), seed, self.rib.clone(), receiver);
         let task = self.tasks.spawn(task.run());
-        self.running.insert(task.id(), Running { id, address, started: Instant::now() });
-        self.neighbors.insert(address, Neighbor { id, config, commands, is_running: true, failure });
+        self.running.insert(task.id(), Running { id, key, started: Instant::now() });
+        self.neighbors.insert(key, Neighbor { id, config, commands, is_running: true, failure });
     }
 
     async fn reconfigure(&mut self, config: NeighborConfig, reset: bool) {
-        let Some(neighbor) = self.neighbors.get_mut(&config.address) else { return };
+        let Some(neighbor) = self.neighbors.get_mut(&config.key()) else { return };
         info!(neighbor = %config.name, address = %config.address, reset, "neighbor changed");
         neighbor.config = Arc::new(config.clone());
         let command = Command::Reconfigure { config: Box::new(config), reset };
@@ -284,14 +284,14 @@ impl SpeakerTask {
 
     /// True: there is a neighbor more.
     fn admit(&mut self, Arrival { stream, remote }: Arrival) -> bool {
-        let address = remote.ip().to_canonical();
+        let key = key_of(remote);
         let mut command = Command::Accepted(stream);
-        if let Some(neighbor) = self.neighbors.get(&address) {
+        if let Some(neighbor) = self.neighbors.get(&key) {
             match neighbor.commands.try_send(command) {
                 // It has just come to its end, and what comes now is the next one.
                 Err(mpsc::error::TrySendError::Closed(back)) if neighbor.config.dynamic.is_some() => {
                     command = back;
-                    self.neighbors.remove(&address);
+                    self.neighbors.remove(&key);
                 }
                 Ok(()) | Err(_) => return false,
             }
@@ -299,6 +299,7 @@ impl SpeakerTask {
         let Command::Accepted(stream) = command else { return false };
         let templates = Arc::clone(&self.templates);
         // Removed since the listener looked.
+        let (address, None) = key else { return false };
         let Some(group) = DynamicNeighbors::of(&templates, address) else { return false };
         if let Some(text) = &group.template.shutdown {
             self.admission.refuse_shutdown(stream, text);
@@ -312,7 +313,7 @@ impl SpeakerTask {
         let id = self.slots.take();
         info!(neighbor = %config.name, %address, peer = %id, "dynamic neighbor added");
         self.start(id, config, None);
-        if let Some(neighbor) = self.neighbors.get(&address) {
+        if let Some(neighbor) = self.neighbors.get(&key) {
             // Its queue is new: there is room.
             let _ = neighbor.commands.try_send(Command::Accepted(stream));
         }
@@ -347,8 +348,9 @@ impl SpeakerTask {
             Ok((task, ())) => (task, None),
             Err(failure) => (failure.id(), Some(failure)),
         };
-        let Running { id, address, started } = self.running.remove(&task)?;
-        let neighbor = self.neighbors.get_mut(&address).filter(|neighbor| neighbor.id == id);
+        let Running { id, key, started } = self.running.remove(&task)?;
+        let (address, _) = key;
+        let neighbor = self.neighbors.get_mut(&key).filter(|neighbor| neighbor.id == id);
         let Some(neighbor) = neighbor else {
             if let Some(failure) = failure {
                 error!(%address, %failure, "the task of a neighbor that was to end failed");
@@ -359,7 +361,7 @@ impl SpeakerTask {
         let name = &neighbor.config.name;
         let Some(failure) = failure else {
             info!(neighbor = %name, %address, peer = %id, "dynamic neighbor is gone");
-            self.neighbors.remove(&address);
+            self.neighbors.remove(&key);
             return Some(id);
         };
         self.task_failures += 1;
@@ -368,7 +370,7 @@ impl SpeakerTask {
         // Its sockets are closed, as the neighbor has noticed.
         self.rib.send(RibEvent::PeerDown { peer: id, retain: None }).await;
         if neighbor.config.dynamic.is_some() {
-            self.neighbors.remove(&address);
+            self.neighbors.remove(&key);
             return Some(id);
         }
         neighbor.is_running = false;
@@ -398,9 +400,9 @@ impl SpeakerTask {
 
     /// To the listeners who may connect, to the observers who there is.
     fn publish(&self) {
-        let entries = self.neighbors.iter().map(|(address, neighbor)| {
+        let entries = self.neighbors.iter().map(|(key, neighbor)| {
             let (commands, config) = (neighbor.commands.clone(), Arc::clone(&neighbor.config));
-            (*address, Entry { commands, config })
+            (*key, Entry { commands, config })
         });
         let directory = Directory { neighbors: entries.collect(), templates: Arc::clone(&self.templates) };
         self.directory.send_replace(Arc::new(directory));

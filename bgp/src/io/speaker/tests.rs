@@ -37,12 +37,30 @@ fn each_neighbor_gets_what_it_needs() {
     let desired = vec![neighbor(1), live.clone(), reset.clone(), neighbor(5), duplicate.clone()];
     let expected = Plan {
         start: vec![neighbor(5)],
-        stop: vec![neighbor(4).address],
+        stop: vec![neighbor(4).key()],
         live: vec![live],
         reset: vec![reset],
         duplicates: vec![duplicate],
     };
     assert_eq!(Plan::between(&current, desired), expected);
+}
+
+/// RFC 4291 §2.5.6: a link-local address is one neighbor on each link.
+#[test]
+fn one_link_local_address_on_two_links_is_two_neighbors() {
+    let on = |link: &str| NeighborConfig {
+        address: "fe80::1".parse().unwrap(),
+        interface: Some(link.parse().unwrap()),
+        ..neighbor(1)
+    };
+    let plan = Plan::between(&[on("eth0"), on("eth1")], vec![on("eth1"), on("eth2"), on("eth2")]);
+    let expected = Plan {
+        start: vec![on("eth2")],
+        stop: vec![on("eth0").key()],
+        duplicates: vec![on("eth2")],
+        ..Plan::default()
+    };
+    assert_eq!(plan, expected);
 }
 
 #[test]
@@ -59,8 +77,8 @@ struct NoSink;
 
 impl RibSink for NoSink {
     fn best_changed(&mut self, _: Vec<BestChange>) {}
-    fn track_next_hop(&mut self, _: IpAddr) {}
-    fn untrack_next_hop(&mut self, _: IpAddr) {}
+    fn track_next_hop(&mut self, _: crate::NextHopKey) {}
+    fn untrack_next_hop(&mut self, _: crate::NextHopKey) {}
     fn in_sync(&mut self) {}
 }
 

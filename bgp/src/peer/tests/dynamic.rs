@@ -122,7 +122,8 @@ fn rfc4724_it_outlives_its_restart_time() {
         let end = if graceful {
             PeerEvent::Disconnected { role: Role::Incoming, reason: "reset".to_owned() }
         } else {
-            received(Role::Incoming, Message::Notification(cease(3)))
+            // Hard Reset (RFC 8538 §3): nothing is kept.
+            received(Role::Incoming, Message::Notification(cease(9)))
         };
         feed(&mut peer, end, now);
         let lost_at = now;

@@ -7,6 +7,7 @@ mod damping;
 mod dynamic;
 mod limits;
 mod negotiation;
+mod notification_restart;
 mod pair;
 mod property;
 mod stories;

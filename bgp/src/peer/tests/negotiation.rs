@@ -34,10 +34,11 @@ fn we_offer_what_is_configured() {
             Capability::Multiprotocol(AfiSafi::IPV4_UNICAST),
             Capability::Multiprotocol(AfiSafi::IPV6_UNICAST),
             Capability::RouteRefresh,
+            Capability::EnhancedRouteRefresh,
             Capability::ExtendedMessage,
             Capability::GracefulRestart(GracefulRestartCapability {
                 restarting: true,
-                notification: false,
+                notification: true,
                 restart_time_secs: 120,
                 families: vec![(AfiSafi::IPV4_UNICAST, true), (AfiSafi::IPV6_UNICAST, true)],
             }),
@@ -62,6 +63,31 @@ fn both_sides_terms() {
     assert_eq!(agree(&slower, &theirs).unwrap().keepalive_secs, 3);
     let none = OpenMessage { hold_time_secs: 0, ..open(2) };
     assert_eq!(agree(&slower, &none).unwrap().keepalive_secs, 0);
+}
+
+/// Offered for IPv4 unicast only, and agreed where both list exactly that.
+#[test]
+fn rfc8950_ipv6_next_hops_need_both_sides() {
+    let ours = NeighborConfig { extended_next_hop: true, ..config(1, 2) };
+    let entry = |family, afi| Capability::ExtendedNextHop(vec![(family, afi)]);
+    let right = entry(AfiSafi::IPV4_UNICAST, 2);
+    assert!(local_open(&ours, false, true).capabilities.contains(&right));
+    let mut v6_only = ours.clone();
+    v6_only.families = vec![AfiSafi::IPV6_UNICAST];
+    assert!(!local_open(&v6_only, false, true).capabilities.contains(&right), "nothing to say it of");
+
+    let agreed = |config: &NeighborConfig, theirs: Option<Capability>| {
+        let mut open = open(2);
+        open.capabilities.extend(theirs);
+        let negotiated = agree(config, &open).unwrap();
+        assert_eq!(negotiated.decode.extended_next_hop, negotiated.extended_next_hop);
+        negotiated.extended_next_hop
+    };
+    assert!(agreed(&ours, Some(right.clone())));
+    assert!(!agreed(&ours, None));
+    assert!(!agreed(&config(1, 2), Some(right)));
+    assert!(!agreed(&ours, Some(entry(AfiSafi { afi: 1, safi: 128 }, 2))), "VPN");
+    assert!(!agreed(&ours, Some(entry(AfiSafi::IPV4_UNICAST, 1))), "IPv4 next hops");
 }
 
 #[test]
@@ -128,6 +154,7 @@ fn restart_needs_both_and_counts_families_of_both() {
     assert_eq!(
         restart,
         PeerRestart {
+            notification: true,
             restarting: true,
             restart_time_secs: 60,
             families: vec![(AfiSafi::IPV4_UNICAST, false)]

@@ -149,7 +149,7 @@ fn a_restart_is_a_lost_connection_to_the_neighbor() {
     pair.run_until_established();
     pair.feed(0, PeerEvent::Stop(StopReason::Restart));
     pair.run_for(SECOND);
-    assert!(pair.downs[1][0].is_graceful(), "{:?}", pair.downs[1]);
+    assert!(pair.downs[1][0].is_graceful(false), "{:?}", pair.downs[1]);
     pair.reboot(0, with_restart(configs[0].clone(), true));
     pair.run_until_established();
     let negotiated = pair.peers[1].session().unwrap().1.negotiated().unwrap();
@@ -170,7 +170,7 @@ fn rfc4724_a_new_connection_replaces_the_session_of_a_restarted_neighbor() {
         pair.reboot(rebooted, with_restart(configs[rebooted].clone(), true));
         pair.run_until(SECOND, |pair| pair.states() == [State::Established; 2] && pair.ups[waits] == 2);
         let reasons = &pair.downs[waits];
-        assert!(reasons.len() == 1 && reasons[0].is_graceful(), "{reasons:?}");
+        assert!(reasons.len() == 1 && reasons[0].is_graceful(false), "{reasons:?}");
         pair.run_until_established();
         // The session now stands on the other incoming role; the next time works the other way round.
         pair.run_for(10 * SECOND);

@@ -14,7 +14,7 @@ pub use trial::{PolicyDirection, TrialPage, TrialPlace, Tried, TriedRoute};
 
 use super::event::{Ineligible, LossReason, NotMultipath};
 use crate::wire::Origin;
-use crate::{Asn, ClusterId, PeerId, PeerKind, RouterId};
+use crate::{Asn, ClusterId, NextHopKey, PeerId, PeerKind, RouterId};
 
 /// The RIB in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,8 +209,8 @@ pub struct AdvertisedRoute {
 /// Path attributes in the form in which people read them. Absent ones are left out or empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributesSnapshot {
-    /// The address that is resolved.
-    pub next_hop: Option<IpAddr>,
+    /// What is resolved.
+    pub next_hop: Option<NextHopKey>,
     /// AS_PATH, nearest first, sets in braces: `65001 65002 {65010 65011}`.
     pub as_path: String,
     /// ORIGIN.

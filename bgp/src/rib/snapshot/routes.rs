@@ -275,7 +275,7 @@ impl Rib {
 impl AttributesSnapshot {
     pub(super) fn of(attributes: &PathAttributes) -> Self {
         Self {
-            next_hop: attributes.next_hop.map(|next_hop| next_hop.addr()),
+            next_hop: attributes.next_hop_key(),
             as_path: attributes.as_path.to_string(),
             origin: attributes.origin,
             local_pref: attributes.local_pref,

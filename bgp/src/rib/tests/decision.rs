@@ -49,7 +49,7 @@ fn base() -> Candidate<'static> {
         is_local: false,
         is_external: true,
         metric: 10,
-        next_hop: address(1),
+        next_hop: address(1).map(Into::into),
         router_id: router(5),
         address: address(5),
         path_id: 5,
@@ -232,7 +232,7 @@ fn the_current_external_path_stays() {
 fn what_is_equal_up_to_the_metric_shares_the_traffic() {
     let path = |index: usize, hop: u8, id: u8| Candidate {
         index,
-        next_hop: address(hop),
+        next_hop: address(hop).map(Into::into),
         router_id: router(id),
         ..base()
     };
@@ -326,7 +326,7 @@ fn a_path_that_is_not_used_beside_the_best_says_why() {
         index,
         key: DecisionKey { neighbor_as: Some(Asn(neighbor)), ..base().key },
         as_path: if neighbor == 65001 { &here } else { &there },
-        next_hop: address(hop),
+        next_hop: address(hop).map(Into::into),
         router_id: router(u8::try_from(index).unwrap()),
         ..base()
     };

@@ -6,7 +6,7 @@ use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use crate::peer::{Negotiated, NextHopMode, PeerRestart};
-use crate::rib::event::RibPeer;
+use crate::rib::event::{RibPeer, SharedLink};
 use crate::rib::export::Terms;
 use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict, PrivateAs, UpdateRules};
 use crate::wire::{BgpRole, Capability, DecodeContext, EncodeContext};
@@ -27,6 +27,8 @@ pub(super) fn peer() -> RibPeer {
             hold_time_secs: 90,
             keepalive_secs: 30,
             families: vec![AfiSafi::IPV4_UNICAST],
+            extended_next_hop: false,
+            enhanced_route_refresh: false,
             route_refresh: true,
             restart: None,
             role: None,
@@ -38,6 +40,7 @@ pub(super) fn peer() -> RibPeer {
         next_hop_mode: NextHopMode::Auto,
         next_hop_v4: None,
         next_hop_v6: None,
+        link: None,
         allow_local_as: 0,
         rules: UpdateRules::default(),
         prefix_limit: None,
@@ -73,6 +76,7 @@ fn knobs() -> (Knobs, Knobs) {
         next_hop_mode: _,
         next_hop_v4: _,
         next_hop_v6: _,
+        link: _,
         allow_local_as: _,
         rules,
         prefix_limit: _,
@@ -92,6 +96,8 @@ fn knobs() -> (Knobs, Knobs) {
         hold_time_secs: _,
         keepalive_secs: _,
         families: _,
+        extended_next_hop: _,
+        enhanced_route_refresh: _,
         route_refresh: _,
         restart: _,
         role: _,
@@ -159,6 +165,22 @@ fn knobs() -> (Knobs, Knobs) {
                 peer.next_hop_v4 = Some(Ipv4Addr::new(10, 255, 0, 8));
             }),
         ),
+        (
+            "extended_next_hop on an IPv6 session",
+            change(|peer| {
+                peer.negotiated.local = "[2001:db8::1]:179".parse().unwrap();
+                peer.negotiated.extended_next_hop = true;
+            }),
+        ),
+        ("extended_next_hop on an IPv4 session", change(|peer| peer.negotiated.extended_next_hop = true)),
+        (
+            "another link-local address on the same IPv6 session",
+            change(|peer| {
+                peer.negotiated.local = "[2001:db8::1]:179".parse().unwrap();
+                let interface = "eth0".parse().unwrap();
+                peer.link = Some(SharedLink { interface, link_local: Some("fe80::1".parse().unwrap()) });
+            }),
+        ),
         ("next_hop_v6", change(|peer| peer.next_hop_v6 = Some("2001:db8::1".parse().unwrap()))),
         (
             "reflector_client",
@@ -187,6 +209,7 @@ fn knobs() -> (Knobs, Knobs) {
         ("hold_time_secs", change(|peer| peer.negotiated.hold_time_secs = 3)),
         ("keepalive_secs", change(|peer| peer.negotiated.keepalive_secs = 1)),
         ("route_refresh", change(|peer| peer.negotiated.route_refresh = false)),
+        ("enhanced_route_refresh", change(|peer| peer.negotiated.enhanced_route_refresh = true)),
         ("restart", change(|peer| peer.negotiated.restart = Some(PeerRestart::default()))),
         ("decode", change(|peer| peer.negotiated.decode.four_octet_as = false)),
         (
@@ -202,6 +225,12 @@ fn knobs() -> (Knobs, Knobs) {
             }),
         ),
         ("a maximum of paths where one is sent", change(|peer| peer.add_path_maximum = NonZeroU8::new(2))),
+        (
+            "link of an IPv4 session",
+            change(|peer| {
+                peer.link = Some(SharedLink { interface: "eth0".parse().unwrap(), link_local: None });
+            }),
+        ),
         ("allow_local_as", change(|peer| peer.allow_local_as = 2)),
         ("meshed, but no client", change(|peer| peer.rules.is_meshed_client = true)),
         ("enforce_first_as", change(|peer| peer.rules.enforce_first_as = true)),
