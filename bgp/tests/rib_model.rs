@@ -16,7 +16,9 @@ use bgp::rib::{
     OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
     STALE_PATHS_MAX_SECS, SourceMatch,
 };
-use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
+use bgp::wire::{
+    AsPath, Community, EncodeContext, ExtendedCommunity, NextHop, Origin, PathAttributes, Segment,
+};
 use bgp::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -99,6 +101,10 @@ enum Op {
         status: NextHopStatus,
     },
     Configure(RibConfig),
+    Bandwidth {
+        peer: u8,
+        bytes_per_sec: Option<u64>,
+    },
     /// `None`: it keeps what it has.
     Policy {
         peer: u8,
@@ -148,8 +154,16 @@ fn attributes() -> impl Strategy<Value = PathAttributes> {
         ],
         prop_oneof![4 => Just(None), 1 => Just(Some(ROUTER_ID)), 2 => Just(Some(RouterId([10, 0, 0, 1].into())))],
         prop_oneof![4 => Just(vec![]), 1 => Just(vec![1]), 1 => Just(vec![9, 2]), 2 => Just(vec![9])],
+        prop_oneof![2 => Just(None), 4 => (0..2u8, 1..5u16).prop_map(Some)],
     )
-        .prop_map(|(as_path, local_pref, med, origin, hop, communities, originator_id, clusters)| PathAttributes {
+        .prop_map(|(as_path, local_pref, med, origin, hop, communities, originator_id, clusters, speed)| PathAttributes {
+            extended_communities: speed
+                .map(|(kind, speed)| {
+                    let [a, b, c, d] = f32::from(speed).to_be_bytes();
+                    ExtendedCommunity([kind * 0x40, 4, 0, 7, a, b, c, d])
+                })
+                .into_iter()
+                .collect(),
             as_path,
             local_pref,
             med,
@@ -225,6 +239,8 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => prop::collection::btree_map(0..PREFIXES.len(), 100..103u32, 0..3).prop_map(Op::Originate),
         3 => (0..NEXT_HOPS.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
         1 => configs().prop_map(Op::Configure),
+        1 => (0..PEERS, prop::option::of(1..4u64))
+            .prop_map(|(peer, bytes_per_sec)| Op::Bandwidth { peer, bytes_per_sec }),
         2 => (0..PEERS, maybe_policies(), maybe_policies())
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
         1 => prop_oneof![Just(1u64), Just(60), Just(400)].prop_map(Op::Pass),
@@ -425,13 +441,37 @@ impl Model {
         for (key, path) in &mut self.paths {
             let Some(terms) = key.1.map(|id| &self.peers[&id].terms) else { continue };
             let kind = terms.negotiated.kind;
-            let outcome = outcome(&terms.import, key.0, SourceMatch::Learned, kind, &path.received);
+            let mut received = path.received.clone();
+            if let Some(speed) = terms.link_bandwidth.filter(|_| kind == PeerKind::Ebgp) {
+                let [a, b, c, d] = (speed as f32).to_be_bytes();
+                let [high, low] = (LOCAL_AS.0 as u16).to_be_bytes();
+                received.extended_communities = vec![ExtendedCommunity([0x40, 4, high, low, a, b, c, d])];
+            }
+            let outcome = outcome(&terms.import, key.0, SourceMatch::Learned, kind, &received);
             path.is_rejected = outcome == Outcome::Rejected;
             path.attributes = match outcome {
                 Outcome::Accepted(attributes) => attributes,
-                Outcome::Unmatched | Outcome::Rejected => path.received.clone(),
+                Outcome::Unmatched | Outcome::Rejected => received,
             };
         }
+    }
+
+    /// Shares in the proportion of whole bytes per second, all of them small enough here to be exact.
+    fn weights(&self, used: &[Key]) -> Vec<u16> {
+        let speed = |key: &Key| {
+            let octets = self.paths[key].attributes.extended_communities.first()?.0;
+            Some(f32::from_be_bytes([octets[4], octets[5], octets[6], octets[7]]) as u16)
+        };
+        let speeds: Option<Vec<u16>> = used.iter().map(speed).collect();
+        let Some(speeds) = speeds else { return vec![1; used.len()] };
+        let fastest = *speeds.iter().max().unwrap();
+        let scaled: Vec<u16> = speeds
+            .iter()
+            .map(|speed| (f64::from(*speed) * 256.0 / f64::from(fastest)).round() as u16)
+            .collect();
+        let divisor =
+            (1..=256).rev().find(|divisor| scaled.iter().all(|weight| weight % divisor == 0)).unwrap();
+        scaled.iter().map(|weight| weight / divisor).collect()
     }
 
     fn recompute(&mut self) {
@@ -512,6 +552,7 @@ impl Model {
             sent.med = None;
             sent.originator_id = None;
             sent.cluster_list.clear();
+            sent.extended_communities.retain(|community| community.0[0] & 0x40 == 0);
             return Some(sent);
         }
         sent.local_pref = Some(sent.local_pref.unwrap_or(100));
@@ -632,6 +673,13 @@ impl Both {
                 self.model.config = Some(config.clone());
                 self.world.feed(RibEvent::Configure(config));
             }
+            Op::Bandwidth { peer, bytes_per_sec } => {
+                let id = peer_id(peer.into());
+                if let Some(peer) = self.model.peers.get_mut(&id) {
+                    peer.terms.link_bandwidth = bytes_per_sec;
+                }
+                self.world.feed(RibEvent::LinkBandwidth { peer: id, bytes_per_sec });
+            }
             Op::Policy { peer, import, export } => {
                 let (old_import, old_export) = self.policies.get(&peer).cloned().unwrap_or_default();
                 let import = import.map_or(old_import, Arc::new);
@@ -715,11 +763,13 @@ impl Both {
     fn check_loc(&self) {
         let mut expected = BTreeMap::new();
         for (prefix, used) in &self.model.best {
+            let weights = self.model.weights(used);
             let used: Vec<_> = used
                 .iter()
-                .map(|key| {
+                .zip(weights)
+                .map(|(key, weight)| {
                     let source = key.1.map_or(PathSource::Local, PathSource::Peer);
-                    (source, self.model.paths[key].attributes.clone())
+                    (source, self.model.paths[key].attributes.clone(), weight)
                 })
                 .collect();
             expected.insert(*prefix, used);
@@ -731,7 +781,10 @@ impl Both {
             .map(|(prefix, paths)| {
                 (
                     *prefix,
-                    paths.iter().map(|path| (path.source.clone(), (*path.attributes).clone())).collect(),
+                    paths
+                        .iter()
+                        .map(|path| (path.source.clone(), (*path.attributes).clone(), path.weight))
+                        .collect(),
                 )
             })
             .collect();

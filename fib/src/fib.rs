@@ -120,6 +120,7 @@ impl Fib {
             FibEvent::Learned { prefix, route } => {
                 let prefix = prefix.trunc();
                 self.sources.set_learned(prefix, route, &mut self.hops);
+                self.hops.touch_prefix(prefix);
                 self.dirty.insert(prefix);
             }
             FibEvent::OwnBlocks(blocks) => {
@@ -135,6 +136,11 @@ impl Fib {
             FibEvent::Actual(route) => self.handle_actual(route, false),
             FibEvent::ActualReplaced(route) => self.handle_actual(route, true),
             FibEvent::ActualGone(route) => self.handle_actual_gone(route),
+            FibEvent::NextHopObject(object) => {
+                if self.foreign.values().any(|table| table.goes_by(object)) {
+                    self.scan.want();
+                }
+            }
             FibEvent::ScanStarted => self.scan.handle_started(),
             FibEvent::ScanDone => self.handle_scan_done(now),
             FibEvent::ScanFailed(_) => self.scan.handle_failed(now),
@@ -194,6 +200,7 @@ impl Fib {
             self.set_want(key, Want::Nothing);
         }
         self.config = config;
+        self.hops.touch_all();
         if !same_table {
             self.scanned = false;
             self.scan.want();
@@ -229,7 +236,15 @@ impl Fib {
             && self.hops.has_dirty()
             && let (Some(main), Some(local)) = (self.foreign.get(&TABLE_MAIN), self.foreign.get(&TABLE_LOCAL))
         {
-            let resolver = Resolver { main, local, links: &self.links };
+            let FibConfig { metric_v4, metric_v6, resolve_through_default, .. } = self.config;
+            let resolver = Resolver {
+                main,
+                local,
+                links: &self.links,
+                own: &self.sources,
+                own_metrics: (metric_v4, metric_v6),
+                through_default: resolve_through_default,
+            };
             affected.append(&mut self.hops.settle(&resolver));
         }
         for prefix in affected {

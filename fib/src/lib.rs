@@ -45,5 +45,7 @@ pub use event::{
 };
 pub use fib::{Counters, Fib};
 pub use route::{NextHop, PROTOCOL, Route, RouteKey, RouteKind};
-pub use snapshot::{FibSnapshot, FibSummary, NextHopSnapshot, NextHopView, RouteSnapshot, RouteState};
+pub use snapshot::{
+    FibSnapshot, FibSummary, NextHopSnapshot, NextHopView, RouteSnapshot, RouteState, ThroughView,
+};
 pub use source::RouteSource;

@@ -22,6 +22,8 @@ pub(crate) struct NextHops {
     dirty: BTreeSet<IpAddr>,
     /// Tracked, with a status that was not reported yet.
     unreported: BTreeSet<IpAddr>,
+    /// By next hop: those that consulted it.
+    consulted_by: BTreeMap<IpAddr, BTreeSet<IpAddr>>,
 }
 
 #[derive(Debug)]
@@ -30,6 +32,8 @@ struct Tracked {
     tracked: bool,
     result: Result<Resolution, Unresolved>,
     links: SmallVec<[u32; 2]>,
+    /// Next hops of our own routes that its resolution went through, or tried to.
+    consulted: SmallVec<[IpAddr; 1]>,
     reported: Option<Result<u32, String>>,
 }
 
@@ -70,10 +74,17 @@ impl NextHops {
         }
     }
 
-    /// A foreign route to this prefix appeared, changed or went.
+    /// A route to this prefix appeared, changed or went, foreign or ours.
     pub(crate) fn touch_prefix(&mut self, prefix: IpNet) {
-        let affected = self.hops.range(prefix.network()..=prefix.broadcast()).map(|(hop, _)| *hop);
-        self.dirty.extend(affected);
+        let inside = prefix.network()..=prefix.broadcast();
+        self.dirty.extend(self.hops.range(inside.clone()).map(|(hop, _)| *hop));
+        // Each names everything that its resolution consulted, however deep.
+        self.dirty.extend(self.consulted_by.range(inside).flat_map(|(_, behind)| behind));
+    }
+
+    /// What resolves may have changed altogether.
+    pub(crate) fn touch_all(&mut self) {
+        self.dirty.extend(self.hops.keys());
     }
 
     /// A link changed. Next hops are few (neighbours, not routes), so looking at each is cheap.
@@ -87,8 +98,10 @@ impl NextHops {
         let mut affected = BTreeSet::new();
         while let Some(next_hop) = self.dirty.pop_first() {
             let Some(entry) = self.hops.get_mut(&next_hop) else { continue };
-            let Answer { result, links } = resolver.resolve(next_hop);
+            let Answer { result, links, consulted } = resolver.resolve(next_hop);
             entry.links = links;
+            let before = std::mem::replace(&mut entry.consulted, consulted.clone());
+            relink(&mut self.consulted_by, next_hop, &before, &consulted);
             if entry.tracked && entry.reported.as_ref() != Some(&status(&result)) {
                 self.unreported.insert(next_hop);
             }
@@ -131,6 +144,7 @@ impl NextHops {
                 tracked: false,
                 result: Err(Unresolved::NotScanned),
                 links: SmallVec::new(),
+                consulted: SmallVec::new(),
                 reported: None,
             }
         })
@@ -138,9 +152,31 @@ impl NextHops {
 
     fn forget_if_unused(&mut self, next_hop: IpAddr) {
         if self.hops.get(&next_hop).is_some_and(|entry| entry.users.is_empty() && !entry.tracked) {
-            self.hops.remove(&next_hop);
+            if let Some(entry) = self.hops.remove(&next_hop) {
+                relink(&mut self.consulted_by, next_hop, &entry.consulted, &[]);
+            }
             self.dirty.remove(&next_hop);
         }
+    }
+}
+
+/// Keeps the index from consulted to consulting in step.
+fn relink(
+    index: &mut BTreeMap<IpAddr, BTreeSet<IpAddr>>,
+    next_hop: IpAddr,
+    before: &[IpAddr],
+    after: &[IpAddr],
+) {
+    for gone in before.iter().filter(|address| !after.contains(address)) {
+        if let Some(behind) = index.get_mut(gone) {
+            behind.remove(&next_hop);
+            if behind.is_empty() {
+                index.remove(gone);
+            }
+        }
+    }
+    for new in after.iter().filter(|address| !before.contains(address)) {
+        index.entry(*new).or_default().insert(next_hop);
     }
 }
 

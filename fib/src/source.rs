@@ -1,21 +1,21 @@
 //! What the sources want: learned routes and own blocks, and which of them wins for a prefix. Knows next
 //! hops only as resolved by others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::{
-    LearnedRoute, NextHop, RouteKind,
+    LearnedPath, LearnedRoute, NextHop, RouteKind,
     delta::{Want, Wanted},
     next_hop::NextHops,
-    resolve::Unresolved,
+    resolve::{Resolution, Unresolved, merge},
 };
-
-/// Largest weight the kernel can hold (`rtnh_hops` is an octet, less one).
-const WEIGHT_MAX: u16 = 256;
 
 /// Who wants a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -34,6 +34,8 @@ pub enum RouteSource {
 pub(crate) struct Sources {
     learned: BTreeMap<IpNet, LearnedRoute>,
     own_blocks: BTreeSet<IpNet>,
+    /// How many learned prefixes have a length, IPv4 and IPv6: what need be looked for.
+    lengths: (BTreeMap<u8, usize>, BTreeMap<u8, usize>),
 }
 
 impl Sources {
@@ -48,6 +50,7 @@ impl Sources {
             Some(route) => self.learned.insert(prefix, route),
             None => self.learned.remove(&prefix),
         };
+        self.count(prefix, before.is_some(), kept.is_some());
         let still_used = |hop| {
             kept.iter().flat_map(|route| &route.paths).any(|path: &crate::LearnedPath| path.next_hop == hop)
         };
@@ -63,6 +66,30 @@ impl Sources {
         let changed = self.own_blocks.symmetric_difference(&blocks).copied().collect();
         self.own_blocks = blocks;
         changed
+    }
+
+    fn count(&mut self, prefix: IpNet, was_there: bool, is_there: bool) {
+        let lengths = match prefix {
+            IpNet::V4(_) => &mut self.lengths.0,
+            IpNet::V6(_) => &mut self.lengths.1,
+        };
+        let count = lengths.entry(prefix.prefix_len()).or_default();
+        *count = (*count + usize::from(is_there)).saturating_sub(usize::from(was_there));
+        if *count == 0 {
+            lengths.remove(&prefix.prefix_len());
+        }
+    }
+
+    /// Learned routes that contain the address, longest prefix first.
+    pub(crate) fn covering(&self, address: IpAddr) -> impl Iterator<Item = (IpNet, &LearnedRoute)> {
+        let lengths = match address {
+            IpAddr::V4(_) => &self.lengths.0,
+            IpAddr::V6(_) => &self.lengths.1,
+        };
+        lengths.keys().rev().filter_map(move |length| {
+            let prefix = IpNet::new(address, *length).ok()?.trunc();
+            Some((prefix, self.learned.get(&prefix)?))
+        })
     }
 
     /// Own wins: what we own is never forwarded to somebody else.
@@ -107,38 +134,15 @@ impl Sources {
     }
 }
 
-/// The paths that resolve, as one group: sorted, duplicates merged with their weights added, a single next
-/// hop with weight 1 as the kernel would say it. A path behind several foreign gateways gives each of them
-/// its weight times theirs.
+/// The paths that resolve, as one group. A path behind several gateways gives each of them its weight times theirs.
 fn group(prefix: IpNet, route: &LearnedRoute, hops: &NextHops) -> SmallVec<[NextHop; 1]> {
-    let mut merged: SmallVec<[NextHop; 1]> = SmallVec::new();
-    for path in &route.paths {
-        let Ok(resolution) = usable(prefix, path.next_hop, hops) else { continue };
-        for hop in &resolution.hops {
-            let share = path.weight.clamp(1, WEIGHT_MAX).saturating_mul(hop.weight).min(WEIGHT_MAX);
-            let same = merged.iter_mut().find(|m| m.gateway == hop.gateway && m.ifindex == hop.ifindex);
-            match same {
-                Some(same) => same.weight = same.weight.saturating_add(share).min(WEIGHT_MAX),
-                None => merged.push(NextHop { weight: share, ..*hop }),
-            }
-        }
-    }
-    merged.sort_unstable();
-    if let [only] = merged.as_mut_slice() {
-        only.weight = 1;
-    }
-    merged
+    let usable = |path: &LearnedPath| Some((path.weight, usable(prefix, path.next_hop, hops).ok()?));
+    merge(route.paths.iter().filter_map(usable))
 }
 
-fn usable(
-    prefix: IpNet,
-    next_hop: std::net::IpAddr,
-    hops: &NextHops,
-) -> Result<&crate::resolve::Resolution, Unresolved> {
+fn usable(prefix: IpNet, next_hop: IpAddr, hops: &NextHops) -> Result<&Resolution, Unresolved> {
     let resolution = hops.result(next_hop)?;
-    // RFC 8950 has IPv4 over an IPv6 next hop; nothing has the reverse, nor has the kernel.
-    let ipv4_gateway = resolution.hops.iter().any(|hop| hop.gateway.is_some_and(|gateway| gateway.is_ipv4()));
-    if ipv4_gateway && matches!(prefix, IpNet::V6(_)) {
+    if resolution.leads_to_ipv4() && matches!(prefix, IpNet::V6(_)) {
         return Err(Unresolved::WrongFamily(next_hop));
     }
     Ok(resolution)

@@ -174,6 +174,7 @@ impl RibThread {
             | RibEvent::Update { .. }
             | RibEvent::Refresh { .. }
             | RibEvent::PrefixLimit { .. }
+            | RibEvent::LinkBandwidth { .. }
             | RibEvent::PolicyChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)

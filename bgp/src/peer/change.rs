@@ -44,6 +44,7 @@ impl ConfigChange {
             role,
             role_strict,
             prefix_limit,
+            link_bandwidth,
             shutdown,
             reflector_client,
             import,
@@ -64,6 +65,7 @@ impl ConfigChange {
             when(*prefix_limit != new.prefix_limit, Self::Live),
             when(*shutdown != new.shutdown, Self::Reset),
             // The RIB is told, and works the difference out.
+            when(*link_bandwidth != new.link_bandwidth, Self::Live),
             when(*import != new.import, Self::Live),
             when(*export != new.export, Self::Live),
             // From the next session on: not worth the routes of this one.

@@ -136,6 +136,8 @@ impl Terms {
         // RFC 4456 §8: both are non-transitive.
         attributes.originator_id = None;
         attributes.cluster_list = Vec::new();
+        // RFC 4360 §6: what is not transitive stays in the AS; the bandwidth of a link of ours first of all.
+        attributes.extended_communities.retain(|community| community.is_transitive());
     }
 
     fn to_internal(&self, source: Option<SourceTerms>, attributes: &mut PathAttributes) -> Option<()> {

@@ -186,6 +186,16 @@ impl Rib {
         }
     }
 
+    /// As a policy: what was received is worked out again.
+    pub(super) fn handle_link_bandwidth(&mut self, peer: PeerId, bytes_per_sec: Option<u64>) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        if entry.terms.link_bandwidth != bytes_per_sec {
+            entry.terms.link_bandwidth = bytes_per_sec;
+            self.reimport.push(slot);
+        }
+    }
+
     pub(super) fn handle_originate(&mut self, routes: &[OriginatedRoute]) {
         let wanted: BTreeMap<IpNet, u32> =
             routes.iter().map(|route| (route.prefix.trunc(), route.local_pref)).collect();

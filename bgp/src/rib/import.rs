@@ -17,6 +17,7 @@ use super::path::{Refusal, Slot};
 use super::policy::{Operation, Policy, PolicyRoute, PolicyVerdict, SourceMatch};
 use super::role;
 use super::session::PeerEntry;
+use super::weight::set_bandwidth;
 use crate::PeerKind;
 use crate::wire::PathAttributes;
 
@@ -31,6 +32,8 @@ pub(super) struct Imported {
 /// Judges the prefixes that one peer announced with one set of attributes.
 pub(super) struct Import {
     received: AttributesId,
+    /// With the bandwidth of the link, held; what was received where none is set.
+    unchanged: AttributesId,
     attributes: Option<Arc<PathAttributes>>,
     kind: PeerKind,
     policy: Option<Arc<Policy>>,
@@ -42,10 +45,12 @@ pub(super) struct Import {
 
 impl Import {
     /// `received` is held by the caller until the end.
-    pub(super) fn new(shared: &Shared, source: Slot, received: AttributesId) -> Self {
-        let attributes = shared.attributes.get(received).map(|set| &set.attributes);
+    pub(super) fn new(shared: &mut Shared, source: Slot, received: AttributesId) -> Self {
+        let unchanged = over_link(shared, source, received);
+        let attributes = shared.attributes.get(unchanged).map(|set| &set.attributes);
         let mut import = Self {
             received,
+            unchanged,
             attributes: None,
             kind: PeerKind::Ibgp,
             policy: None,
@@ -64,8 +69,12 @@ impl Import {
     }
 
     pub(super) fn judge(&mut self, shared: &mut Shared, prefix: IpNet) -> Imported {
-        let unchanged =
-            Imported { attributes: self.received, as_received: AttributesId::NONE, refusal: self.refusal };
+        let (received, refusal) = (self.received, self.refusal);
+        let imported = |id| {
+            let as_received = if id == received { AttributesId::NONE } else { received };
+            Imported { attributes: id, as_received, refusal }
+        };
+        let unchanged = imported(self.unchanged);
         let (Some(policy), Some(attributes)) = (&self.policy, &self.attributes) else { return unchanged };
         let route = PolicyRoute { prefix, source: SourceMatch::Learned, peer_kind: self.kind, attributes };
         let Some((place, rule)) = policy.decide(&route) else { return unchanged };
@@ -81,8 +90,7 @@ impl Import {
                     self.changed.push((key, id));
                     id
                 });
-                let as_received = if id == self.received { AttributesId::NONE } else { self.received };
-                Imported { attributes: id, as_received, refusal: self.refusal }
+                imported(id)
             }
         }
     }
@@ -91,7 +99,22 @@ impl Import {
         for (_, id) in self.changed {
             attributes.release(id);
         }
+        attributes.release(self.unchanged);
     }
+}
+
+/// The attributes as they come over the peer's link, whose bandwidth may be set; held once for the caller.
+fn over_link(shared: &mut Shared, source: Slot, received: AttributesId) -> AttributesId {
+    let terms = shared.peers.get(source).map(|peer| &peer.terms);
+    let external = terms.filter(|terms| terms.negotiated.kind == PeerKind::Ebgp);
+    let link = external.and_then(|terms| Some((terms.negotiated.local_as, terms.link_bandwidth?)));
+    if let (Some((asn, bytes_per_sec)), Some(set)) = (link, shared.attributes.get(received)) {
+        let mut attributes = PathAttributes::clone(&set.attributes);
+        set_bandwidth(&mut attributes, asn, bytes_per_sec);
+        return shared.attributes.intern(attributes);
+    }
+    shared.attributes.retain(received);
+    received
 }
 
 /// Judges any paths, each peer's each set of attributes once.

@@ -61,6 +61,7 @@ mod startup;
 mod table;
 #[cfg(test)]
 mod tests;
+mod weight;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -72,7 +73,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use event::{
     BestChange, BestPath, ExportAction, ExportPolicy, ExportRule, Ineligible, LossReason, NextHopStatus,
     NotMultipath, OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent,
-    RibPeer,
+    RibPeer, WEIGHT_MAX,
 };
 pub use policy::{
     CommunityValue, Matches, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch,
@@ -169,6 +170,9 @@ impl Rib {
             RibEvent::Update { peer, update } => self.handle_update(peer, *update),
             RibEvent::Refresh { peer, family } => self.handle_refresh(peer, family),
             RibEvent::PrefixLimit { peer, limit } => self.handle_prefix_limit(peer, limit),
+            RibEvent::LinkBandwidth { peer, bytes_per_sec } => {
+                self.handle_link_bandwidth(peer, bytes_per_sec);
+            }
             RibEvent::PolicyChanged { peer, import, export } => {
                 self.handle_policy_changed(peer, import, export);
             }

@@ -66,9 +66,10 @@ impl Peers {
         let before = SourceTerms::of(&entry.terms);
         let has_paths = Family::ALL.into_iter().any(|family| entry.families.get(family).received > 0);
         let import = std::sync::Arc::clone(&entry.terms.import);
+        let bandwidth = entry.terms.link_bandwidth;
         let lost = entry.begin(terms, now);
         let changed = has_paths && before != SourceTerms::of(&entry.terms);
-        let reimport = has_paths && import != entry.terms.import;
+        let reimport = has_paths && (&import, bandwidth) != (&entry.terms.import, entry.terms.link_bandwidth);
         Some(Began { slot, lost, changed, reimport })
     }
 

@@ -90,6 +90,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
         next_hop_v6: Some("2001:db8:ff::1".parse().unwrap()),
         allow_local_as: 0,
         prefix_limit: None,
+        link_bandwidth: None,
         reflector_client: None,
         transmit_window: OPEN,
         import: Arc::default(),

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::speaker::{Member, Speaker};
 use crate::model::{
-    Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
-    MaximumPrefixes, NextHopMode, Role, Seconds, SecretValue,
+    Asn, Bandwidth, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT,
+    MAX_RESTART_TIME_DEFAULT, MaximumPrefixes, NextHopMode, Role, Seconds, SecretValue,
 };
 
 /// Why a session exists.
@@ -73,6 +73,8 @@ pub struct Session {
     pub role_strict: bool,
     /// Most prefixes it may send.
     pub maximum_prefixes: Option<MaximumPrefixes>,
+    /// Bandwidth of the link; `None` on internal sessions.
+    pub link_bandwidth: Option<Bandwidth>,
     /// Set: administratively down, with a text for the other operator.
     pub shutdown: Option<String>,
     /// BGPFilters that its routes pass, in order; each is there.
@@ -155,6 +157,7 @@ impl Session {
             role: None,
             role_strict: false,
             maximum_prefixes: None,
+            link_bandwidth: None,
             shutdown: None,
             filters: Vec::new(),
             passive: false,
@@ -210,6 +213,7 @@ impl Session {
             }),
             role_strict: spec.role_strict && is_external,
             maximum_prefixes: spec.maximum_prefixes,
+            link_bandwidth: spec.link_bandwidth.filter(|_| is_external),
             shutdown: spec.shutdown.as_ref().map(|shutdown| shutdown.message.clone()),
             ..Self::of_mesh(local, remote, spec.max_restart_time)
         }
@@ -276,6 +280,9 @@ impl Session {
         }
         if let Some(limit) = &self.maximum_prefixes {
             write!(f, " maximum-prefixes {}", limit.received)?;
+        }
+        if let Some(bandwidth) = self.link_bandwidth {
+            write!(f, " bandwidth {}", bandwidth.0)?;
         }
         if self.shutdown.is_some() {
             f.write_str(" shutdown")?;

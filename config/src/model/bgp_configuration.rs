@@ -69,6 +69,9 @@ pub struct BgpConfigurationSpec {
     /// Most next hops of one route; default 16. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipath_max: Option<u16>,
+    /// Whether next hops may be found through a default route; default true. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolve_through_default: Option<bool>,
     /// How paths are compared. An addition of ours.
     #[serde(skip_serializing_if = "best_path::is_default")]
     pub best_path: BestPath,
@@ -146,6 +149,11 @@ const SPEC: &[Field] = &[
     ),
     Field::informational("ignoredInterfaces", "[eth7]", "interfaces not imported from; we import from none"),
     Field::additive("multipathMax", "4", "most next hops of one route, 1 to 64; default 16"),
+    Field::additive(
+        "resolveThroughDefault",
+        "false",
+        "BGP next hops may be found through a default route; default true",
+    ),
     Field::additive("bestPath", "{compareRouterID: true}", "how paths to one destination are compared")
         .with(best_path::FIELDS),
     Field::refused("serviceClusterIPs", "", "[{cidr: 10.96.0.0/12}]", "service ranges to advertise")
@@ -243,6 +251,7 @@ impl BgpConfigurationSpec {
             ignored_interfaces: unique(&ignored, interface_pattern),
             prefix_advertisements: prefix_advertisements(spec, &communities),
             communities,
+            resolve_through_default: spec.entry("resolveThroughDefault").and_then(|entry| entry.boolean()),
             best_path: BestPath::read(spec),
             multipath_max: spec.entry("multipathMax").and_then(|entry| entry.integer(1..=64)),
         }

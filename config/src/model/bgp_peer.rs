@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Role, Seconds, Selector, Shutdown, limits,
-    metadata, secret, unique,
+    Asn, Bandwidth, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Role, Seconds, Selector,
+    Shutdown, limits, metadata, secret, unique,
 };
 use crate::document::{Entry, Field, Fields};
 
@@ -82,6 +82,9 @@ pub struct BgpPeerSpec {
     /// How many prefixes the peer may send. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_prefixes: Option<MaximumPrefixes>,
+    /// Bandwidth of the link to the peer, which its routes carry; on eBGP. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_bandwidth: Option<Bandwidth>,
     /// Administratively down. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shutdown: Option<Shutdown>,
@@ -207,6 +210,12 @@ const SPEC: &[Field] = &[
     .with(limits::MAXIMUM_PREFIXES),
     Field::additive("shutdown", "{message: fibre works}", "administratively down: true, or with a message")
         .with(limits::SHUTDOWN),
+    Field::additive(
+        "linkBandwidth",
+        "10Gbps",
+        "bandwidth of the link to the peer, on eBGP: bits per second with Kbps, Mbps, Gbps or Tbps, or bytes per \
+         second as a plain number; its routes carry it in place of the peer's own",
+    ),
     Field::additive("description", "rack a1, top", "for people; up to 255 characters"),
     Field::refused("reachableBy", "", "10.0.0.254", "gateway to the peer"),
     Field::refused("localWorkloadSelector", "", "has(a)", "local pods to peer with"),
@@ -290,6 +299,7 @@ impl BgpPeerSpec {
             role,
             role_strict,
             maximum_prefixes,
+            link_bandwidth: spec.entry("linkBandwidth").and_then(|entry| entry.parse_scalar()),
             shutdown,
             description,
         })

@@ -6,6 +6,7 @@
 
 mod address;
 mod asn;
+mod bandwidth;
 mod best_path;
 mod bgp_configuration;
 mod bgp_filter;
@@ -24,6 +25,7 @@ use serde::{Serialize, Serializer};
 
 pub use address::{PeerAddress, PeerAddressError};
 pub use asn::{Asn, AsnError};
+pub use bandwidth::{Bandwidth, BandwidthError};
 pub use best_path::{BestPath, MULTIPATH_MAX_DEFAULT, Multipath};
 pub use bgp_configuration::{
     BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, NamedCommunity, PER_NODE_PREFIX,

@@ -67,6 +67,7 @@ impl Inbox {
             | FibEvent::Actual(_)
             | FibEvent::ActualReplaced(_)
             | FibEvent::ActualGone(_)
+            | FibEvent::NextHopObject(_)
             | FibEvent::ScanStarted
             | FibEvent::ScanDone
             | FibEvent::ScanFailed(_)

@@ -88,6 +88,7 @@ impl NeighborTask {
             next_hop_v6: local_v6.or(config.next_hop_v6),
             allow_local_as: config.allow_local_as,
             prefix_limit: config.prefix_limit,
+            link_bandwidth: config.link_bandwidth,
             reflector_client: config.reflector_client,
             transmit_window: TRANSMIT_WINDOW,
             import: Arc::clone(&config.import),

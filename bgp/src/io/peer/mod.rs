@@ -177,6 +177,10 @@ impl NeighborTask {
         if self.session.is_some() && config.prefix_limit != self.peer.config().prefix_limit {
             self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit: config.prefix_limit });
         }
+        if config.link_bandwidth != self.peer.config().link_bandwidth {
+            let bytes_per_sec = config.link_bandwidth;
+            self.feed.push_event(RibEvent::LinkBandwidth { peer: self.id, bytes_per_sec });
+        }
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
         let old = policies(self.peer.config());
