@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: all build lab test lint purity unit e2e bench interop image deb clean packages
+.PHONY: all build lab test lint purity unit e2e fuzz bench interop image deb clean packages
 
 all: build
 
@@ -16,7 +16,7 @@ lab: packages ## two nodes, a BIRD ToR and a GoBGP spine in namespaces; ONCE=1 p
 	$(CARGO) build --release --locked -p manx -p interop-tests --bin manx --bin lab
 	ONCE=$(ONCE) MANX_BIN=$(CURDIR)/target/release/manx target/release/lab
 
-test: packages lint purity unit e2e ## everything CI runs
+test: packages lint purity unit e2e fuzz ## everything CI runs
 
 lint:
 	$(CARGO) fmt --all --check
@@ -32,6 +32,9 @@ unit:
 e2e: ## real BIRD and GoBGP in namespaces; needs root
 	$(CARGO) build --locked -p manx
 	MANX_BIN=$(CURDIR)/target/debug/manx $(CARGO) test -p interop-tests --locked
+
+fuzz: packages ## every fuzz target for a few seconds; SECONDS_EACH=3600 for hours
+	.ci/fuzz.sh $(SECONDS_EACH)
 
 bench interop image deb:
 	@echo "make $@: not in this version" >&2; exit 2

@@ -7,6 +7,7 @@ mod rib_support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use bgp::rib::{
 use bgp::wire::{
     AsPath, Community, EncodeContext, ExtendedCommunity, NextHop, Origin, PathAttributes, Segment,
 };
-use bgp::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
+use bgp::{AfiSafi, Asn, ClusterId, Nlri, PeerId, PeerKind, RouterId};
 use ipnet::IpNet;
 use proptest::prelude::*;
 use rib_support::naive_policy::{Outcome, outcome, policies};
@@ -36,9 +37,10 @@ const PREFIXES: [&str; 8] = [
     "::/0",
 ];
 const NEXT_HOPS: [&str; 6] = ["10.0.0.1", "10.0.0.2", "10.9.9.9", "2001:db8::1", "2001:db8::2", "fe80::1"];
-const PEERS: u8 = 8;
+const PEERS: u8 = 11;
 
-/// The same eight peers in every run: every kind, two pairs on equal terms, odd ones out.
+/// The same eleven peers in every run: every kind, three pairs on equal terms, odd ones out. Four of them take
+/// several paths of a prefix.
 fn roster(index: u8) -> RibPeer {
     match index {
         0 | 1 => with_restart(ebgp(index)),
@@ -53,6 +55,20 @@ fn roster(index: u8) -> RibPeer {
                 EncodeContext { add_path_send: vec![V4], extended_message: true, ..EncodeContext::default() };
             keeper.negotiated.families = vec![V4];
             keeper
+        }
+        8 | 9 => {
+            let mut client = client(index, 1);
+            client.negotiated.encode =
+                EncodeContext { add_path_send: vec![V4, V6], ..EncodeContext::default() };
+            // Two of one identifier: what they send would get the same path identifiers.
+            client.negotiated.remote_router_id = RouterId([10, 0, 0, 8].into());
+            with_restart(client)
+        }
+        10 => {
+            let mut external = ebgp(10);
+            external.negotiated.encode =
+                EncodeContext { add_path_send: vec![V6], ..EncodeContext::default() };
+            external
         }
         _ => {
             let mut keeper = ebgp(7);
@@ -100,6 +116,8 @@ enum Op {
         next_hop: usize,
         status: NextHopStatus,
     },
+    /// Every next hop that is asked about, and was not answered, is there.
+    Resolve,
     Configure(RibConfig),
     Bandwidth {
         peer: u8,
@@ -110,6 +128,11 @@ enum Op {
         peer: u8,
         import: Option<Policy>,
         export: Option<Policy>,
+    },
+    /// Most paths of a prefix that the peer is sent, if it takes several.
+    Maximum {
+        peer: u8,
+        maximum: Option<NonZeroU8>,
     },
     Pass(u64),
     Transmitted {
@@ -124,8 +147,10 @@ fn families() -> impl Strategy<Value = AfiSafi> {
 }
 
 fn paths() -> impl Strategy<Value = AsPath> {
-    let sequence =
-        prop::collection::vec(prop_oneof![Just(65001), Just(65002), Just(LOCAL_AS.0), Just(200_000)], 0..3);
+    let sequence = prop::collection::vec(
+        prop_oneof![5 => Just(65001), 5 => Just(65002), 1 => Just(LOCAL_AS.0), 3 => Just(200_000)],
+        0..3,
+    );
     (sequence, prop::bool::weighted(0.1)).prop_map(|(asns, has_set)| {
         let mut path = as_path(&asns);
         if has_set {
@@ -226,26 +251,31 @@ fn maybe_policies() -> impl Strategy<Value = Option<Policy>> {
 }
 
 fn ops() -> impl Strategy<Value = Op> {
-    let some = || prop::collection::vec(0..PREFIXES.len(), 1..4);
+    // Some prefixes have more paths than others.
+    let prefix = || prop_oneof![2 => Just(0), 2 => Just(5), 3 => 0..PREFIXES.len()];
+    let some = move || prop::collection::vec(prefix(), 1..4);
     let retain = prop_oneof![Just(vec![]), Just(vec![V4]), Just(vec![V4, V6])];
     prop_oneof![
         3 => (0..PEERS, any::<bool>()).prop_map(|(peer, forwarding)| Op::Up { peer, forwarding }),
         1 => (0..PEERS, retain).prop_map(|(peer, retain)| Op::Down { peer, retain }),
-        12 => (0..PEERS, some(), attributes().prop_map(Box::new), 0..2u32)
+        14 => (0..PEERS, some(), attributes().prop_map(Box::new), 0..3u32)
             .prop_map(|(peer, prefixes, attributes, path_id)| Op::Announce { peer, prefixes, attributes, path_id }),
-        4 => (0..PEERS, some(), 0..2u32).prop_map(|(peer, prefixes, path_id)| Op::Withdraw { peer, prefixes, path_id }),
+        4 => (0..PEERS, some(), 0..3u32).prop_map(|(peer, prefixes, path_id)| Op::Withdraw { peer, prefixes, path_id }),
         2 => (0..PEERS, families()).prop_map(|(peer, family)| Op::EndOfRib { peer, family }),
         1 => (0..PEERS, families()).prop_map(|(peer, family)| Op::Refresh { peer, family }),
         1 => prop::collection::btree_map(0..PREFIXES.len(), 100..103u32, 0..3).prop_map(Op::Originate),
-        3 => (0..NEXT_HOPS.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
+        6 => (0..NEXT_HOPS.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
+        6 => Just(Op::Resolve),
         1 => configs().prop_map(Op::Configure),
         1 => (0..PEERS, prop::option::of(1..4u64))
             .prop_map(|(peer, bytes_per_sec)| Op::Bandwidth { peer, bytes_per_sec }),
         2 => (0..PEERS, maybe_policies(), maybe_policies())
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
+        2 => (prop_oneof![Just(6), 8..PEERS], 0..4u8)
+            .prop_map(|(peer, maximum)| Op::Maximum { peer, maximum: NonZeroU8::new(maximum) }),
         1 => prop_oneof![Just(1u64), Just(60), Just(400)].prop_map(Op::Pass),
         4 => (0..PEERS).prop_map(|peer| Op::Transmitted { peer }),
-        1 => prop::collection::vec(0..PEERS, 5..8).prop_map(Op::Neighbors),
+        1 => prop::collection::vec(0..PEERS, 8..11).prop_map(Op::Neighbors),
         8 => Just(Op::Drain),
     ]
 }
@@ -378,10 +408,13 @@ impl Model {
         Some(self.paths[key].attributes.originator_id.unwrap_or(peer.negotiated.remote_router_id))
     }
 
-    /// Paths in use, the best one first.
-    fn decide(&self, prefix: IpNet) -> Vec<Key> {
+    fn eligible(&self, prefix: IpNet) -> Vec<Key> {
         let all = self.paths.iter().filter(|(key, path)| key.0 == prefix && self.is_eligible(key, path));
-        let mut left: Vec<Key> = all.map(|(key, _)| *key).collect();
+        all.map(|(key, _)| *key).collect()
+    }
+
+    /// Of these, the paths in use, the best one first.
+    fn decide(&self, prefix: IpNet, mut left: Vec<Key>) -> Vec<Key> {
         let attributes = |key: &Key| &self.paths[key].attributes;
         let metric = |key: &Key| match attributes(key).next_hop.map(|hop| self.statuses.get(&hop.addr())) {
             Some(Some(NextHopStatus::Reachable { metric })) => *metric,
@@ -477,16 +510,33 @@ impl Model {
     fn recompute(&mut self) {
         self.import();
         let prefixes: BTreeSet<IpNet> = self.paths.keys().map(|key| key.0).collect();
-        self.best = prefixes.into_iter().map(|prefix| (prefix, self.decide(prefix))).collect();
+        self.best =
+            prefixes.into_iter().map(|prefix| (prefix, self.decide(prefix, self.eligible(prefix)))).collect();
         self.best.retain(|_, used| !used.is_empty());
         self.current = self.best.iter().map(|(prefix, used)| (*prefix, used[0])).collect();
     }
 
-    /// What a peer should hold, from RFC 4271 §9.2 and RFC 4456.
-    fn advertised(&self, to: &RibPeer) -> BTreeMap<IpNet, PathAttributes> {
-        let routes =
-            self.best.iter().filter_map(|(prefix, used)| Some((*prefix, self.export(to, *prefix, used[0])?)));
-        routes.collect()
+    /// What a peer should hold, from RFC 4271 §9.2, RFC 4456 and RFC 7911.
+    fn advertised(&self, to: &RibPeer) -> BTreeMap<IpNet, Vec<(Key, PathAttributes)>> {
+        let mut advertised = BTreeMap::new();
+        for (prefix, used) in &self.best {
+            let takes_several = to.negotiated.encode.add_path_send.contains(&AfiSafi::of(prefix));
+            let mut left: Vec<Key> = if takes_several { self.eligible(*prefix) } else { vec![used[0]] };
+            left.retain(|key| self.export(to, *prefix, *key).is_some());
+            let mut chosen = Vec::new();
+            while !left.is_empty() && to.add_path_maximum.is_none_or(|max| chosen.len() < max.get().into()) {
+                let best = self.decide(*prefix, left.clone())[0];
+                left.retain(|key| *key != best);
+                chosen.push(best);
+            }
+            chosen.retain(|key| key.1 != Some(to.peer));
+            let paths = chosen.into_iter().map(|key| (key, self.export(to, *prefix, key).unwrap()));
+            let paths: Vec<_> = paths.collect();
+            if !paths.is_empty() {
+                advertised.insert(*prefix, paths);
+            }
+        }
+        advertised
     }
 
     fn export(&self, to: &RibPeer, prefix: IpNet, key: Key) -> Option<PathAttributes> {
@@ -498,7 +548,7 @@ impl Model {
             .find(|rule| rule.within.contains(&prefix) && (!rule.own_only || key.1.is_none()));
         let action = rule.map_or(config.export.otherwise, |rule| rule.action);
         let family = AfiSafi::of(&prefix);
-        if key.1 == Some(to.peer) || !to.negotiated.families.contains(&family) {
+        if !to.negotiated.families.contains(&family) {
             return None;
         }
         let before = &self.paths[&key].attributes;
@@ -582,8 +632,11 @@ fn lowest<K: Ord>(keys: &mut Vec<Key>, by: impl Fn(&Key) -> K) {
 struct Both {
     /// As configured last.
     policies: BTreeMap<u8, (Arc<Policy>, Arc<Policy>)>,
+    maximums: BTreeMap<u8, Option<NonZeroU8>>,
     world: World,
     model: Model,
+    /// Identifiers with which living paths have been sent.
+    path_ids: BTreeMap<Key, u32>,
 }
 
 impl Both {
@@ -591,7 +644,7 @@ impl Both {
         let mut world = World::new();
         world.resolve = false;
         let model = Model { config: Some(config()), ..Model::default() };
-        Self { policies: BTreeMap::new(), world, model }
+        Self { policies: BTreeMap::new(), maximums: BTreeMap::new(), world, model, path_ids: BTreeMap::new() }
     }
 
     fn run(&mut self, op: Op, window: usize) {
@@ -602,13 +655,14 @@ impl Both {
             Op::Up { peer, forwarding } if !is_up(&self.model, peer) => {
                 self.drain();
                 let (import, export) = self.policies.get(&peer).cloned().unwrap_or_default();
-                let mut terms = RibPeer { transmit_window: window, import, export, ..roster(peer) };
+                let add_path_maximum = self.maximums.get(&peer).copied().flatten();
+                let terms = RibPeer { transmit_window: window, import, export, ..roster(peer) };
+                let mut terms = RibPeer { add_path_maximum, ..terms };
                 if let Some(PeerRestart { families, .. }) = &mut terms.negotiated.restart {
                     families[0].1 = forwarding;
                 }
                 self.model.up(&terms, now);
                 self.world.feed(RibEvent::PeerUp(Box::new(terms)));
-                self.drain();
             }
             Op::Down { peer, retain } => {
                 self.drain();
@@ -669,6 +723,15 @@ impl Both {
                     self.world.feed(RibEvent::NextHopChanged(vec![(next_hop, status)]));
                 }
             }
+            Op::Resolve => {
+                self.drain();
+                let unknown = self.world.tracked.iter().filter(|hop| !self.model.statuses.contains_key(hop));
+                for next_hop in unknown.copied().collect::<Vec<_>>() {
+                    let status = NextHopStatus::Reachable { metric: 0 };
+                    self.model.statuses.insert(next_hop, status.clone());
+                    self.world.feed(RibEvent::NextHopChanged(vec![(next_hop, status)]));
+                }
+            }
             Op::Configure(config) => {
                 self.model.config = Some(config.clone());
                 self.world.feed(RibEvent::Configure(config));
@@ -691,6 +754,14 @@ impl Both {
                     known.terms.export = Arc::clone(&export);
                 }
                 self.world.feed(RibEvent::PolicyChanged { peer, import, export });
+            }
+            Op::Maximum { peer, maximum } => {
+                self.maximums.insert(peer, maximum);
+                let peer = peer_id(peer.into());
+                if let Some(known) = self.model.peers.get_mut(&peer) {
+                    known.terms.add_path_maximum = maximum;
+                }
+                self.world.feed(RibEvent::AddPathMaximum { peer, maximum });
             }
             Op::Pass(secs) => {
                 self.drain();
@@ -794,10 +865,31 @@ impl Both {
         assert_eq!(self.world.tracked, used, "tracked next hops");
     }
 
-    fn check_peers(&self) {
+    fn check_peers(&mut self) {
+        let is_up = |peer: &ModelPeer| peer.up && !peer.terms.negotiated.encode.add_path_send.is_empty();
+        if !self.model.peers.values().any(is_up) {
+            self.path_ids.clear();
+        }
+        self.path_ids.retain(|key, _| self.model.paths.contains_key(key));
         for (id, told) in &self.world.told {
             let Some(peer) = self.model.peers.get(id) else { continue };
-            assert_eq!(told.routes, self.model.advertised(&peer.terms), "what {id} holds");
+            let expected = self.model.advertised(&peer.terms);
+            let mut left = told.paths.clone();
+            for (key, attributes) in expected.values().flatten() {
+                let is_it =
+                    |(nlri, sent): &(&Nlri, &PathAttributes)| nlri.prefix == key.0 && *sent == attributes;
+                let alike: Vec<Nlri> = left.iter().filter(is_it).map(|(nlri, _)| *nlri).collect();
+                assert!(!alike.is_empty(), "{id} has not been told {key:?} {attributes:?}: {left:#?}");
+                left.remove(&alike[0]);
+                let is_named = peer.terms.negotiated.encode.add_path_send.contains(&AfiSafi::of(&key.0));
+                assert_eq!(alike[0].path_id != 0, is_named, "{:?}", alike[0]);
+                let twins = expected[&key.0].iter().filter(|(_, other)| other == attributes).count();
+                if is_named && twins == 1 {
+                    let known = *self.path_ids.entry(*key).or_insert(alike[0].path_id);
+                    assert_eq!(alike[0].path_id, known, "{key:?} has another identifier now");
+                }
+            }
+            assert_eq!(left, BTreeMap::new(), "{id} holds more");
             assert_eq!(told.spurious, 0, "{id} was told to forget what it was never told");
         }
         let summaries = self.world.rib.peers();
@@ -808,15 +900,23 @@ impl Both {
             assert_eq!(received, paths, "{} received", summary.name);
             assert_eq!(summary.families.iter().map(|f| f.best).sum::<usize>(), best, "{} best", summary.name);
             let advertised: usize = summary.families.iter().map(|family| family.advertised).sum();
-            let told = self.world.told.get(&summary.peer).map_or(0, |told| told.routes.len());
+            let told = self.world.told.get(&summary.peer).map_or(0, |told| told.paths.len());
             assert_eq!(advertised, told, "{} advertised", summary.name);
         }
     }
 }
 
+/// In every second run all peers are up from the beginning.
+fn runs(ops_max: usize) -> impl Strategy<Value = Vec<Op>> {
+    (any::<bool>(), prop::collection::vec(ops(), 1..ops_max)).prop_map(|(is_up, ops)| {
+        let up = (0..PEERS).filter(|_| is_up).map(|peer| Op::Up { peer, forwarding: true });
+        up.chain(ops).collect()
+    })
+}
+
 proptest! {
     #[test]
-    fn loc_rib_and_every_peer_agree_with_the_model(ops in prop::collection::vec(ops(), 1..120)) {
+    fn loc_rib_and_every_peer_agree_with_the_model(ops in runs(120)) {
         let mut both = Both::new();
         for op in ops {
             both.run(op, OPEN);
@@ -828,7 +928,7 @@ proptest! {
 
     /// Windows smaller than one message: peers fall behind all the time, and still end up with the last state.
     #[test]
-    fn slow_peers_end_up_with_the_last_state(ops in prop::collection::vec(ops(), 1..160), window in 1..400usize) {
+    fn slow_peers_end_up_with_the_last_state(ops in runs(160), window in 1..400usize) {
         let mut both = Both::new();
         both.world.transmit = false;
         for op in ops {

@@ -148,6 +148,12 @@ pub struct PeerDocument {
     /// BGPFilters that its routes pass, in order.
     #[serde(default)]
     pub filters: Vec<String>,
+    /// What is demanded of its routes and done to those it gets, beside filters; only what is not the default.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// What it is not sent or what is not taken from it for want of a filter (RFC 8212).
+    #[serde(default)]
+    pub withheld: Vec<String>,
     /// Paths it has sent.
     pub received: usize,
     /// Of these: eligible.
@@ -164,6 +170,8 @@ pub struct PeerDocument {
     pub messages_out: u64,
     /// UPDATEs received on all sessions.
     pub updates_in: u64,
+    /// Attributes of theirs that were discarded, or cost their routes (RFC 7606), over all sessions.
+    pub malformed_attributes: u64,
 }
 
 /// `GET /v1/routes[?prefix=…|received=PEER|advertised=PEER]`.

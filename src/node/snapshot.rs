@@ -13,7 +13,7 @@ use config::{Problem, Severity};
 use fib::snapshot::{FibSnapshot, FibSummary, NextHopView, RouteSnapshot};
 use serde::Serialize;
 
-use super::NodeState;
+use super::{NodeState, update_rules};
 use crate::daemon::protocol::{
     FibCounts, FibDocument, FibNextHopDocument, FibRouteDocument, PathDocument, PeerCounts, PeerDocument,
     ProblemDocument, RouteCounts, RouteDocument, StatusDocument,
@@ -124,6 +124,11 @@ pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeStat
             let mut document = peer(session, clients.contains(&session.name.as_str()));
             let filters = state.desired.as_ref().and_then(|desired| desired.filters.get(&session.name));
             document.filters = filters.cloned().unwrap_or_default();
+            let desired = state.desired.iter().flat_map(|desired| &desired.bgp.neighbors);
+            if let Some(neighbor) = desired.into_iter().find(|neighbor| neighbor.name == session.name) {
+                document.rules = update_rules::describe(neighbor);
+                document.withheld = update_rules::withheld(neighbor);
+            }
             if let Some(summary) = routes.iter().find(|summary| Some(summary.peer) == session.id) {
                 add_routes(&mut document, summary);
             }
@@ -180,6 +185,7 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
         messages_in: messages(&peer.received) + peer.received.updates,
         messages_out: messages(&peer.sent),
         updates_in: peer.received.updates,
+        malformed_attributes: peer.malformed_attributes,
         ..PeerDocument::default()
     }
 }
@@ -267,6 +273,11 @@ fn left_out(reason: NotMultipath) -> &'static str {
 fn ineligible(reason: &Ineligible) -> String {
     match reason {
         Ineligible::NextHop(reason) => format!("next hop: {reason}"),
+        Ineligible::FirstAs => "its AS_PATH does not begin with the peer's AS (enforceFirstAS)".to_owned(),
+        Ineligible::AsSet => "an AS_SET is in its AS_PATH (RFC 9774; allowASSets)".to_owned(),
+        Ineligible::NoImportPolicy => {
+            "the peer has no import filter of the family (RFC 8212; ebgpRequiresPolicy)".to_owned()
+        }
         Ineligible::AsLoop => "our AS is in its AS_PATH".to_owned(),
         Ineligible::OriginatorLoop => "we are its ORIGINATOR_ID".to_owned(),
         Ineligible::ClusterLoop => "our cluster is in its CLUSTER_LIST".to_owned(),

@@ -22,7 +22,7 @@ use config::model::{
 use fib::FibConfig;
 use ipnet::IpNet;
 
-use super::policy;
+use super::{policy, update_rules};
 
 /// The kernel's main table.
 const TABLE_MAIN: u32 = 254;
@@ -190,6 +190,7 @@ fn neighbor(
         connect_retry_secs: session.connect_retry_secs,
         passive: session.passive,
         families: session.families.iter().map(|family| afi_safi(*family)).collect(),
+        add_paths: bgp::peer::AddPaths::default(),
         graceful_restart: Some(GracefulRestartConfig {
             restart_time_secs: session.max_restart_time_secs,
             restarting,
@@ -204,6 +205,7 @@ fn neighbor(
         next_hop_v4: speaker.ipv4,
         next_hop_v6: speaker.ipv6,
         allow_local_as: session.allow_local_as,
+        rules: update_rules::update_rules(&session.rules),
         role: session.role.map(bgp_role),
         role_strict: session.role_strict,
         prefix_limit: session.maximum_prefixes.map(prefix_limit),

@@ -175,7 +175,9 @@ impl RibThread {
             | RibEvent::Refresh { .. }
             | RibEvent::PrefixLimit { .. }
             | RibEvent::LinkBandwidth { .. }
+            | RibEvent::AddPathMaximum { .. }
             | RibEvent::PolicyChanged { .. }
+            | RibEvent::RulesChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }

@@ -34,6 +34,7 @@ impl ConfigChange {
             connect_retry_secs,
             passive,
             families,
+            add_paths,
             graceful_restart,
             ttl_security_hops,
             password,
@@ -41,6 +42,7 @@ impl ConfigChange {
             next_hop_v4,
             next_hop_v6,
             allow_local_as,
+            rules,
             role,
             role_strict,
             prefix_limit,
@@ -68,6 +70,7 @@ impl ConfigChange {
             when(*link_bandwidth != new.link_bandwidth, Self::Live),
             when(*import != new.import, Self::Live),
             when(*export != new.export, Self::Live),
+            when(*rules != new.rules, Self::Live),
             // From the next session on: not worth the routes of this one.
             when(*keepalive_secs != new.keepalive_secs, Self::Live),
             // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.
@@ -82,6 +85,9 @@ impl ConfigChange {
             when(*router_id != new.router_id, Self::Reset),
             when(*hold_time_secs != new.hold_time_secs, Self::Reset),
             when(*families != new.families, Self::Reset),
+            when(add_paths.mode() != new.add_paths.mode(), Self::Reset),
+            // The RIB is told, and works the difference out.
+            when(add_paths.send_maximum != new.add_paths.send_maximum, Self::Live),
             when(*ttl_security_hops != new.ttl_security_hops, Self::Reset),
             // What the RIB was told of the session when it came up.
             when(*next_hop_mode != new.next_hop_mode, Self::Reset),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rib::Policy;
+use super::AddPaths;
+use crate::rib::{Policy, UpdateRules};
 use crate::wire::BgpRole;
 use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
 
@@ -115,6 +116,8 @@ pub struct NeighborConfig {
     pub passive: bool,
     /// Families we offer.
     pub families: Vec<AfiSafi>,
+    /// Several paths of one prefix (RFC 7911).
+    pub add_paths: AddPaths,
     /// Graceful restart; `None` does not offer it.
     pub graceful_restart: Option<GracefulRestartConfig>,
     /// GTSM (RFC 5082): the most hops allowed (1 = directly connected); `None` is off.
@@ -130,6 +133,8 @@ pub struct NeighborConfig {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// How often our own AS may stand in a received AS_PATH (allowas-in).
     pub allow_local_as: u8,
+    /// What is demanded of its routes and done to those it gets, beside policy.
+    pub rules: UpdateRules,
     /// Our role (RFC 9234); has no meaning on internal sessions.
     pub role: Option<BgpRole>,
     /// The neighbor must say its role.
@@ -174,6 +179,7 @@ impl NeighborConfig {
             connect_retry_secs: 5,
             passive: false,
             families: vec![family],
+            add_paths: AddPaths::default(),
             graceful_restart: None,
             ttl_security_hops: None,
             password: None,
@@ -181,6 +187,7 @@ impl NeighborConfig {
             next_hop_v4: None,
             next_hop_v6: None,
             allow_local_as: 0,
+            rules: UpdateRules::default(),
             role: None,
             role_strict: false,
             prefix_limit: None,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::attributes::{AttributeTable, AttributesId};
-use super::family::Prefix;
+use super::family::{PerFamily, Prefix};
 use super::import::{Import, Imported, Imports};
 use super::next_hop::{NextHopId, NextHops};
 use super::path::{Marks, Path, Slot};
+use super::path_ids::PathIds;
 use super::peers::Peers;
 use super::table::{Flags, PrefixId, Table};
 use crate::wire::PathAttributes;
@@ -21,6 +22,7 @@ pub(super) struct Shared {
     pub(super) attributes: AttributeTable,
     pub(super) next_hops: NextHops,
     pub(super) identity: Identity,
+    pub(super) path_ids: PerFamily<PathIds>,
     pub(super) started: Instant,
     pub(super) now: Instant,
 }

@@ -1,6 +1,7 @@
 //! Everything that can happen to the RIB and everything it can ask for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::policy::{CommunityValue, Policy};
 use super::rules::DecisionRules;
+use super::update_rules::UpdateRules;
 use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, ClusterId, PeerId, RouterId};
@@ -93,6 +95,9 @@ pub struct RibPeer {
     pub address: IpAddr,
     /// The session's terms.
     pub negotiated: Negotiated,
+    /// Most paths of one prefix that it is sent in families in which it takes several (RFC 7911), its own among
+    /// them; `None`: all.
+    pub add_path_maximum: Option<NonZeroU8>,
     /// What next hop it gets.
     pub next_hop_mode: NextHopMode,
     /// Our address for IPv4 routes; `None`: no IPv4 route with next hop self can go to it.
@@ -101,6 +106,8 @@ pub struct RibPeer {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// How often our AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
+    /// What is demanded of its routes and done to those it gets, beside policy.
+    pub rules: UpdateRules,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
     /// Bandwidth of the link to it, bytes per second: its routes carry that (draft-ietf-idr-link-bandwidth), whatever
@@ -186,6 +193,13 @@ pub enum RibEvent {
         /// Replaces [`RibPeer::link_bandwidth`].
         bytes_per_sec: Option<u64>,
     },
+    /// Another number of paths for a peer; it is told the difference.
+    AddPathMaximum {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::add_path_maximum`].
+        maximum: Option<NonZeroU8>,
+    },
     /// Other policies for a peer, its session staying as it is. What that changes of its paths and of what it
     /// has been sent is worked out from what is there; the peer is not asked for anything.
     PolicyChanged {
@@ -195,6 +209,13 @@ pub enum RibEvent {
         import: Arc<Policy>,
         /// Replaces [`RibPeer::export`].
         export: Arc<Policy>,
+    },
+    /// Other rules for a peer, in the same way.
+    RulesChanged {
+        /// Whose.
+        peer: PeerId,
+        /// Replace [`RibPeer::rules`].
+        rules: UpdateRules,
     },
     /// The whole set of our own routes.
     Originate(Vec<OriginatedRoute>),
@@ -280,6 +301,12 @@ pub enum RibEffect {
 pub enum Ineligible {
     /// Its next hop does not resolve, and why (RFC 4271 §9.1.2).
     NextHop(String),
+    /// Its AS_PATH does not begin with the AS of its external peer (RFC 4271 §6.3).
+    FirstAs,
+    /// An AS_SET or AS_CONFED_SET stands in its AS_PATH (RFC 9774 §3).
+    AsSet,
+    /// Its external peer has no import policy for the family, and needs one (RFC 8212).
+    NoImportPolicy,
     /// Our AS stands in its AS_PATH (RFC 4271 §9.1.2).
     AsLoop,
     /// We are its ORIGINATOR_ID (RFC 4456 §8).

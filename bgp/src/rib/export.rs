@@ -5,6 +5,7 @@
 //! allowas-in wants such routes, and to any other they do no harm (§9.1.2). BIRD and GoBGP do the same.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -18,6 +19,7 @@ use super::path::{Path, Slot};
 use super::policy::{Policy, PolicyRoute, PolicyVerdict, SourceMatch};
 use super::role::mark_sent;
 use super::session::SourceTerms;
+use super::update_rules::ExportRules;
 use crate::peer::NextHopMode;
 use crate::wire::{BgpRole, EncodeContext, NextHop, PathAttributes};
 use crate::{Asn, ClusterId, PeerKind};
@@ -37,7 +39,10 @@ pub(super) struct Terms {
     /// Our role on external sessions (RFC 9234).
     role: Option<BgpRole>,
     encode: EncodeContext,
+    /// Most paths of one prefix, where several are sent at all.
+    add_path_maximum: Option<NonZeroU8>,
     policy: Arc<Policy>,
+    rules: ExportRules,
 }
 
 impl Terms {
@@ -60,7 +65,9 @@ impl Terms {
             reflector_client: peer.reflector_client,
             role: negotiated.role,
             encode: negotiated.encode.clone(),
+            add_path_maximum: peer.add_path_maximum.filter(|_| !negotiated.encode.add_path_send.is_empty()),
             policy: Arc::clone(&peer.export),
+            rules: ExportRules::of(peer),
         }
     }
 
@@ -70,6 +77,15 @@ impl Terms {
 
     pub(super) fn encode_context(&self) -> &EncodeContext {
         &self.encode
+    }
+
+    /// Whether paths are sent with identifiers (RFC 7911), and so as many of them as `add_path_maximum` says.
+    pub(super) fn sends_paths(&self, family: Family) -> bool {
+        self.encode.add_path_send.contains(&family.afi_safi())
+    }
+
+    pub(super) fn add_path_maximum(&self) -> usize {
+        self.add_path_maximum.map_or(usize::MAX, |maximum| usize::from(maximum.get()))
     }
 
     fn own_next_hop(&self, family: Family) -> Option<NextHop> {
@@ -99,7 +115,10 @@ impl Terms {
                 mark_sent(&mut exported, self.role, self.local_as)?;
                 self.to_external(source.is_some(), &mut exported);
             }
-            PeerKind::Ibgp => self.to_internal(source, &mut exported)?,
+            PeerKind::Ibgp => {
+                self.to_internal(source, &mut exported)?;
+                self.rules.to_internal(&mut exported);
+            }
         }
         Some(exported)
     }
@@ -125,6 +144,7 @@ impl Terms {
     }
 
     fn to_external(&self, is_learned: bool, attributes: &mut PathAttributes) {
+        self.rules.to_external(self.local_as, attributes);
         // RFC 4271 §5.1.2.
         attributes.as_path.prepend(self.local_as);
         // RFC 4271 §5.1.5.
@@ -191,8 +211,12 @@ impl Terms {
         path: &Path,
     ) -> Option<Leave> {
         let is_own = path.source == Slot::LOCAL;
+        let has_rules = !self.policy.rules(&prefix).is_empty();
+        if self.rules.needs_policy() && !has_rules {
+            return None;
+        }
         // Attributes are looked at only where there is somebody to look.
-        if !self.policy.rules(&prefix).is_empty() {
+        if has_rules {
             let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
             let attributes = &table.get(path.attributes)?.attributes;
             let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes };

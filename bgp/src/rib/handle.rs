@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -17,6 +18,7 @@ use super::next_hop::Affected;
 use super::path::Slot;
 use super::policy::Policy;
 use super::session::{Lost, PeerEntry};
+use super::update_rules::UpdateRules;
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, Nlri, PeerId};
 
@@ -196,6 +198,24 @@ impl Rib {
         }
     }
 
+    /// As with policies.
+    pub(super) fn handle_rules_changed(&mut self, peer: PeerId, rules: UpdateRules) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        if entry.terms.rules != rules {
+            entry.terms.rules = rules;
+            self.reimport.push(slot);
+            self.regroup.push(slot);
+        }
+    }
+
+    pub(super) fn handle_add_path_maximum(&mut self, peer: PeerId, maximum: Option<NonZeroU8>) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        entry.terms.add_path_maximum = maximum;
+        self.regroup.push(slot);
+    }
+
     pub(super) fn handle_originate(&mut self, routes: &[OriginatedRoute]) {
         let wanted: BTreeMap<IpNet, u32> =
             routes.iter().map(|route| (route.prefix.trunc(), route.local_pref)).collect();
@@ -263,12 +283,23 @@ impl Rib {
 
     fn join_group(&mut self, slot: Slot) {
         let Some(terms) = self.shared.peers.get(slot).map(|peer| Terms::of(&peer.terms)) else { return };
-        let lens = PerFamily { v4: self.v4.ids().end, v6: self.v6.ids().end };
         let place = self.group_on(terms);
         if let Some(group) = self.groups.get_mut(place).and_then(Option::as_mut)
             && let Some(peer) = self.shared.peers.get(slot)
         {
-            group.join(slot, &peer.terms, lens);
+            group.join(slot, &peer.terms);
+        }
+        self.update_tells_every_path();
+    }
+
+    /// After groups came or went.
+    pub(super) fn update_tells_every_path(&mut self) {
+        for family in Family::ALL {
+            let sends_paths = self.groups.iter().flatten().any(|group| group.terms.sends_paths(family));
+            if !sends_paths {
+                self.shared.path_ids.get_mut(family).clear();
+            }
+            with_table!(self, family, table => table.tells_every_path = sends_paths);
         }
     }
 
@@ -297,5 +328,6 @@ impl Rib {
                 group.release(&mut self.shared.attributes);
             }
         }
+        self.update_tells_every_path();
     }
 }

@@ -20,6 +20,7 @@ mod node;
 mod seconds;
 mod secret;
 pub mod selector;
+mod update_rules;
 
 use serde::{Serialize, Serializer};
 
@@ -50,6 +51,7 @@ pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, 
 pub use seconds::{Seconds, SecondsError};
 pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
+pub use update_rules::{RemovePrivateAs, UpdateRules};
 
 use crate::document::{Entry, Field, Fields};
 

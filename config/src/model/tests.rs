@@ -476,6 +476,7 @@ fn a_node_may_differ_from_the_cluster_in_little() {
     assert!(parse("node.a.b", "{listenPort: 1790, logSeverityScreen: Info}").is_ok());
     assert!(parse("node.a", "{asNumber: 1}").unwrap_err().contains("spec.asNumber: is the whole cluster's"));
     assert!(parse("node.a", "{multipathMax: 2}").unwrap_err().contains("is the whole cluster's"));
+    assert!(parse("node.a", "{listenPrt: 1}").unwrap_err().contains("spec.listenPrt"));
     assert!(parse("node.", "{}").unwrap_err().contains("is not a name"));
     assert!(parse("other", "{}").unwrap_err().contains("f:3:18: metadata.name: 'other' configures nothing"));
 }

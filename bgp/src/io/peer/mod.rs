@@ -181,14 +181,24 @@ impl NeighborTask {
             let bytes_per_sec = config.link_bandwidth;
             self.feed.push_event(RibEvent::LinkBandwidth { peer: self.id, bytes_per_sec });
         }
+        let add_path_maximum = config.add_paths.send_maximum;
+        if self.session.is_some() && add_path_maximum != self.peer.config().add_paths.send_maximum {
+            let maximum = add_path_maximum;
+            self.feed.push_event(RibEvent::AddPathMaximum { peer: self.id, maximum });
+        }
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
         let old = policies(self.peer.config());
+        let old_rules = self.peer.config().rules;
         self.peer.reconfigure(config, now);
         self.apply_effects();
         let (import, export) = policies(self.peer.config());
         if (&import, &export) != (&old.0, &old.1) {
             self.feed.push_event(RibEvent::PolicyChanged { peer: self.id, import, export });
+        }
+        let rules = self.peer.config().rules;
+        if rules != old_rules {
+            self.feed.push_event(RibEvent::RulesChanged { peer: self.id, rules });
         }
         if rotates {
             self.rotate_password(now);
