@@ -86,12 +86,31 @@ pub enum Verb {
     },
     /// Kernel routes: wanted, installed, and what stands in the way
     Fib(Output),
+    /// Why something is as it is
+    Explain {
+        /// What
+        #[command(subcommand)]
+        what: Explain,
+    },
     /// Print the version
     Version,
     /// Print a completion script
     Completions {
         /// For this shell
         shell: clap_complete::Shell,
+    },
+}
+
+/// What `manx explain` explains.
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum Explain {
+    /// Every path of one route: how it came in, who won and why, how it resolves, what the kernel has, who was told
+    Route {
+        /// A prefix (exact) or an address (longest match)
+        prefix: String,
+        /// How to print
+        #[command(flatten)]
+        output: Output,
     },
 }
 

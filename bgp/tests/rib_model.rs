@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgp::peer::{NextHopMode, PeerRestart};
+use bgp::rib::snapshot::ExportFate;
 use bgp::rib::{
     CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopStatus,
     OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
@@ -865,7 +866,30 @@ impl Both {
         assert_eq!(self.world.tracked, used, "tracked next hops");
     }
 
+    /// Nobody is said to have what he has not, and nothing is said to be on its way when all is told.
+    fn check_explanations(&self) {
+        for prefix in self.model.paths.keys().map(|key| key.0).collect::<BTreeSet<_>>() {
+            for export in &self.world.rib.explain(prefix, false).unwrap().exports {
+                let is_it = |(id, _): &(&PeerId, &Told)| {
+                    self.model.peers.get(*id).is_some_and(|peer| peer.terms.name == export.peer)
+                };
+                let told = self.world.told.iter().find(is_it);
+                let holds = told.is_some_and(|(_, told)| told.paths.keys().any(|nlri| nlri.prefix == prefix));
+                match &export.fate {
+                    ExportFate::Advertised { .. } => assert!(holds, "{prefix}: {export:?}"),
+                    ExportFate::Pending => panic!("{prefix}: {export:?}"),
+                    ExportFate::Down => assert!(told.is_none(), "{prefix}: {export:?}"),
+                    ExportFate::Family
+                    | ExportFate::NoBest
+                    | ExportFate::Source
+                    | ExportFate::Withheld { .. } => assert!(!holds, "{prefix}: {export:?}"),
+                }
+            }
+        }
+    }
+
     fn check_peers(&mut self) {
+        self.check_explanations();
         let is_up = |peer: &ModelPeer| peer.up && !peer.terms.negotiated.encode.add_path_send.is_empty();
         if !self.model.peers.values().any(is_up) {
             self.path_ids.clear();

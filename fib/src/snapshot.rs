@@ -142,8 +142,20 @@ impl Fib {
     /// The whole picture. Linear in the number of routes.
     #[must_use]
     pub fn snapshot(&self) -> FibSnapshot {
-        let next_hops = self
-            .hops
+        let routes = self.entries.iter().map(|(key, entry)| self.route(*key, entry)).collect();
+        FibSnapshot { summary: self.summary(), routes, next_hops: self.next_hop_snapshots() }
+    }
+
+    /// Of one prefix under the configured table and metric, with the next hops of all: those are few.
+    #[must_use]
+    pub fn route_snapshot(&self, prefix: IpNet) -> FibSnapshot {
+        let key = self.key(prefix);
+        let routes = self.entries.get(&key).map(|entry| self.route(key, entry)).into_iter().collect();
+        FibSnapshot { summary: self.summary(), routes, next_hops: self.next_hop_snapshots() }
+    }
+
+    fn next_hop_snapshots(&self) -> Vec<NextHopSnapshot> {
+        self.hops
             .iter()
             .map(|(next_hop, routes, result)| NextHopSnapshot {
                 next_hop,
@@ -153,9 +165,7 @@ impl Fib {
                 metric: result.as_ref().ok().map(|r| r.metric),
                 reason: result.as_ref().err().map(ToString::to_string),
             })
-            .collect();
-        let routes = self.entries.iter().map(|(key, entry)| self.route(*key, entry)).collect();
-        FibSnapshot { summary: self.summary(), routes, next_hops }
+            .collect()
     }
 
     /// The figures alone.

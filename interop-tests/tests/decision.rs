@@ -48,8 +48,8 @@ fn build() -> Result<Lab> {
     topology
         .route("node2", "10.10.0.1/32 via 10.1.2.254")
         // How far the next hops of FAR are from node1.
-        .route("node1", "192.0.2.1/32 via 10.1.1.254 metric 10")
-        .route("node1", "192.0.2.2/32 via 10.2.1.254 metric 20")
+        .route("node1", "198.51.100.1/32 via 10.1.1.254 metric 10")
+        .route("node1", "198.51.100.2/32 via 10.2.1.254 metric 20")
         .build()
 }
 
@@ -64,7 +64,7 @@ fn start_tor(lab: &Lab, number: u32, mbps: u32) -> Result<Frr> {
         format!(" set extcommunity bandwidth {mbps}"),
         "route-map out permit 20".to_owned(),
         " match ip address prefix-list far".to_owned(),
-        format!(" set ip next-hop 192.0.2.{number}"),
+        format!(" set ip next-hop 198.51.100.{number}"),
         "route-map out permit 30".to_owned(),
         "exit".to_owned(),
     ];
@@ -132,6 +132,40 @@ fn flaps(manx: &Manx) -> Result<Vec<Value>> {
     Ok(peers.iter().map(|peer| peer["flaps"].clone()).collect())
 }
 
+/// `manx explain route` tells the whole story of node2's block: one path, which resolves through the loopback that
+/// both ToRs announce, and goes on to both of them.
+fn ensure_explained(manx: &Manx) -> Result<()> {
+    let document: Value =
+        serde_json::from_str(&manx.command_line(&["explain", "route", BLOCK, "-o", "json"])?)?;
+    let path = &document["paths"][0];
+    ensure!(path["best"] == true && path["import_rule"].is_null(), "{path}");
+    let hop = &path["resolution"];
+    ensure!(hop["address"] == "10.10.0.2" && hop["cost"] == 1024, "{hop}");
+    let through: Vec<_> = hop["through"].as_array().into_iter().flatten().map(|one| &one["prefix"]).collect();
+    ensure!(through[0] == LOOPBACK && through.len() == 2, "{hop}");
+    ensure!(document["kernel"]["state"] == "installed", "{document}");
+    let fate = |peer: &str| {
+        let exports = document["exports"].as_array().into_iter().flatten();
+        exports
+            .filter(|export| export["peer"] == format!("bgppeer/{peer}"))
+            .map(|export| &export["reason"])
+            .next()
+    };
+    ensure!(fate("node2").context("node2")? == "the best path came from it", "{document}");
+    ensure!(fate("tor1").context("tor1")? == "advertised", "{document}");
+
+    // The better next hop of FAR, and the text for people.
+    let text = manx.command_line(&["explain", "route", FAR])?;
+    for line in [
+        "decision  lost to bgppeer/tor1: next hop is farther",
+        "next hop  198.51.100.2 through 198.51.100.2/32 (boot): 10.2.1.254 dev tor2, cost 20",
+        "installed: 10.1.1.254 dev tor1 metric 1024",
+    ] {
+        ensure!(text.contains(line), "no '{line}' in\n{text}");
+    }
+    Ok(())
+}
+
 #[test]
 fn weights_recursion_and_cost_between_two_tors() -> Result<()> {
     if !can_run("weights_recursion_and_cost_between_two_tors") {
@@ -161,6 +195,8 @@ fn weights_recursion_and_cost_between_two_tors() -> Result<()> {
     })?;
     lab.wait_until("the nearer next hop wins", secs(10), || ensure_ways(&lab, FAR, &[(1, 0)]))?;
 
+    ensure_explained(&manx)?;
+
     // A daemon that dies and comes back writes nothing, though the block is heard before what it resolves through.
     lab.wait_until("in sync", secs(70), || manx.ensure_in_sync())?;
     let monitor = RouteMonitor::start(lab.host("node1")?)?;
@@ -178,7 +214,7 @@ fn weights_recursion_and_cost_between_two_tors() -> Result<()> {
     ensure!(touched.is_empty(), "a restart is no flap: {touched:#?}");
 
     // The cost changes in the kernel, and with it the best path.
-    lab.host("node1")?.run(&["ip", "route", "add", "192.0.2.2/32", "via", "10.2.1.254", "metric", "5"])?;
+    lab.host("node1")?.run(&["ip", "route", "add", "198.51.100.2/32", "via", "10.2.1.254", "metric", "5"])?;
     lab.wait_until("the other next hop is nearer now", secs(10), || ensure_ways(&lab, FAR, &[(2, 0)]))?;
 
     // The link's bandwidth is ours to say, and no session notices.

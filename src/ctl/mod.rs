@@ -1,6 +1,7 @@
 //! The command line against the running agent: ask for one document, print it. Decides nothing.
 
 mod client;
+mod explain;
 mod show;
 mod table;
 
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::daemon::protocol::{FibDocument, PeersDocument, RoutesDocument, StatusDocument};
 use crate::daemon::settings_or_exit;
-use crate::dispatch::{CommandLine, CtlOptions, Output, OutputFormat, Verb};
+use crate::dispatch::{CommandLine, CtlOptions, Explain, Output, OutputFormat, Verb};
 
 /// Refused or not found.
 const EXIT_REFUSED: u8 = 1;
@@ -45,6 +46,10 @@ pub fn main(options: &CtlOptions) -> ExitCode {
             ];
             let path = with_query("/v1/routes", &query);
             ask(options, &path, *output, |routes: &RoutesDocument, wide| show::routes(routes, wide))
+        }
+        Verb::Explain { what: Explain::Route { prefix, output } } => {
+            let path = with_query("/v1/explain/route", &[("prefix", Some(prefix))]);
+            ask(options, &path, *output, explain::route)
         }
         Verb::Fib(output) => ask(options, "/v1/fib", *output, |fib: &FibDocument, _| show::fib(fib)),
     }

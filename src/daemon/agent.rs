@@ -12,9 +12,9 @@ use fib::io::FibHandle;
 use ipnet::IpNet;
 use tokio::sync::{Mutex, watch};
 
-use super::protocol::{FibDocument, PeersDocument, RoutesDocument, StatusDocument};
+use super::protocol::{ExplainDocument, FibDocument, PeersDocument, RoutesDocument, StatusDocument};
 use crate::node::NodeState;
-use crate::node::snapshot;
+use crate::node::{explain, snapshot};
 
 /// Routes per question to the RIB's thread, so that a long answer does not hold up routing.
 const PAGE: usize = 4096;
@@ -117,6 +117,21 @@ impl Agent {
     pub(super) async fn fib(&self) -> Result<FibDocument, Refusal> {
         let fib = self.fib.snapshot().await.map_err(|_| Refusal::stopping())?;
         Ok(snapshot::fib(&fib, self.fib_enabled))
+    }
+
+    /// One route: every path, how it resolves, the kernel, every peer.
+    pub(super) async fn explain_route(&self, asked: &str) -> Result<ExplainDocument, Refusal> {
+        let (prefix, is_longest) = match parse_selection(asked)? {
+            RouteSelection::LongestMatch(prefix) => (prefix, true),
+            RouteSelection::Exact(prefix) => (prefix, false),
+            RouteSelection::All { .. } => return Err(Refusal::bad_request("name a prefix or an address")),
+        };
+        let question = move |rib: &bgp::rib::Rib| rib.explain(prefix, is_longest);
+        let explanation = self.rib.query(question).await.ok_or_else(Refusal::stopping)?;
+        let explanation = explanation.ok_or_else(|| Refusal::not_found(no_route(asked)))?;
+        let kernel =
+            self.fib.route_snapshot(explanation.route.prefix).await.map_err(|_| Refusal::stopping())?;
+        Ok(explain::route(&explanation, &kernel, self.fib_enabled))
     }
 
     async fn peer_snapshots(&self) -> Vec<bgp::peer::PeerSnapshot> {

@@ -67,6 +67,7 @@ fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/peers", get(peers))
         .route("/v1/routes", get(routes))
         .route("/v1/fib", get(fib))
+        .route("/v1/explain/route", get(explain_route))
         .fallback(async || {
             answer::<()>(Err(Refusal::not_found(
                 "no such document; this daemon may be older than the client",
@@ -102,6 +103,15 @@ async fn routes(State(agent): State<Arc<Agent>>, Query(query): Query<RoutesQuery
 
 async fn fib(State(agent): State<Arc<Agent>>) -> Response {
     answer(agent.fib().await)
+}
+
+#[derive(Deserialize)]
+struct ExplainQuery {
+    prefix: String,
+}
+
+async fn explain_route(State(agent): State<Arc<Agent>>, Query(query): Query<ExplainQuery>) -> Response {
+    answer(agent.explain_route(&query.prefix).await)
 }
 
 fn answer<T: Serialize>(result: Result<T, Refusal>) -> Response {

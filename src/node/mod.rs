@@ -1,6 +1,7 @@
 //! Pure composition: what the manifests ask for as one desired state, and the translations between the domains.
 //! No sockets, no tasks, no clock; `daemon` runs what is decided here.
 
+pub mod explain;
 mod policy;
 pub mod snapshot;
 pub mod translate;

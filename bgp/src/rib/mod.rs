@@ -80,6 +80,7 @@ pub use event::{
     NotMultipath, OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent,
     RibPeer, WEIGHT_MAX,
 };
+pub use export::Withheld;
 pub use policy::{
     CommunityValue, Matches, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch,
     SourceMatch,
