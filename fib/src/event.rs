@@ -85,6 +85,9 @@ pub enum FibEvent {
     },
     /// The whole set of own blocks larger than one address; each gets a blackhole for its unused part.
     OwnBlocks(Vec<IpNet>),
+    /// The whole set of peers that are reached by a gateway (`reachableBy`), each with its gateway: a host route to the
+    /// peer, there before any session to it.
+    PeerGateways(Vec<(IpAddr, IpAddr)>),
     /// BGP's picture is complete: from now on what it does not name may be removed.
     LearnedInSync,
     /// Resolve this next hop and report it, now and on every change.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map},
+    net::IpAddr,
     time::Instant,
 };
 
@@ -127,6 +128,13 @@ impl Fib {
                 let blocks = blocks.iter().map(IpNet::trunc).collect();
                 self.dirty.extend(self.sources.set_own_blocks(blocks));
                 self.open(Gates { own_blocks_given: true, ..self.gates });
+            }
+            FibEvent::PeerGateways(gateways) => {
+                let host = |(peer, gateway): (IpAddr, IpAddr)| (IpNet::from(peer), gateway);
+                let gateways = gateways.into_iter().map(host).collect();
+                let changed = self.sources.set_gateways(gateways, &mut self.hops);
+                changed.iter().for_each(|prefix| self.hops.touch_prefix(*prefix));
+                self.dirty.extend(changed);
             }
             FibEvent::LearnedInSync => self.open(Gates { learned_in_sync: true, ..self.gates }),
             FibEvent::TrackNextHop(next_hop) => self.hops.track(next_hop),

@@ -23,6 +23,8 @@ use crate::{
 pub enum RouteSource {
     /// Learned from a BGP peer.
     Bgp,
+    /// A peer that is reached by a gateway.
+    PeerGateway,
     /// The unused part of a block of this node's.
     OwnBlock,
     /// Nobody: left by an earlier process or configuration.
@@ -34,7 +36,9 @@ pub enum RouteSource {
 pub(crate) struct Sources {
     learned: BTreeMap<IpNet, LearnedRoute>,
     own_blocks: BTreeSet<IpNet>,
-    /// How many learned prefixes have a length, IPv4 and IPv6: what need be looked for.
+    /// Host routes to peers, each with its gateway.
+    gateways: BTreeMap<IpNet, LearnedRoute>,
+    /// How many of the prefixes that lead somewhere have a length, IPv4 and IPv6: what need be looked for.
     lengths: (BTreeMap<u8, usize>, BTreeMap<u8, usize>),
 }
 
@@ -51,8 +55,12 @@ impl Sources {
             None => self.learned.remove(&prefix),
         };
         self.count(prefix, before.is_some(), kept.is_some());
+        let gateway = self.gateways.get(&prefix);
         let still_used = |hop| {
-            kept.iter().flat_map(|route| &route.paths).any(|path: &crate::LearnedPath| path.next_hop == hop)
+            kept.iter()
+                .chain(gateway)
+                .flat_map(|route| &route.paths)
+                .any(|path: &crate::LearnedPath| path.next_hop == hop)
         };
         for path in before.iter().flat_map(|route| &route.paths) {
             if !still_used(path.next_hop) {
@@ -66,6 +74,41 @@ impl Sources {
         let changed = self.own_blocks.symmetric_difference(&blocks).copied().collect();
         self.own_blocks = blocks;
         changed
+    }
+
+    /// Replaces the gateways of peers and keeps the next-hop index in step; returns what changed.
+    pub(crate) fn set_gateways(
+        &mut self,
+        gateways: BTreeMap<IpNet, IpAddr>,
+        hops: &mut NextHops,
+    ) -> BTreeSet<IpNet> {
+        let route =
+            |next_hop| LearnedRoute { paths: [LearnedPath { next_hop, weight: 1 }].into_iter().collect() };
+        let wanted: BTreeMap<IpNet, LearnedRoute> =
+            gateways.into_iter().map(|(prefix, gateway)| (prefix, route(gateway))).collect();
+        let before = std::mem::replace(&mut self.gateways, wanted);
+        let all: BTreeSet<IpNet> = before.keys().chain(self.gateways.keys()).copied().collect();
+        let changed: BTreeSet<IpNet> =
+            all.into_iter().filter(|prefix| before.get(prefix) != self.gateways.get(prefix)).collect();
+        for prefix in &changed {
+            let hops_of = |route: Option<&LearnedRoute>| -> SmallVec<[IpAddr; 1]> {
+                route.iter().flat_map(|route| &route.paths).map(|path| path.next_hop).collect()
+            };
+            let (old, new) = (hops_of(before.get(prefix)), hops_of(self.gateways.get(prefix)));
+            new.iter().for_each(|hop| hops.add_user(*hop, *prefix));
+            // What BGP says of the same prefix may need it too.
+            let learned = hops_of(self.learned.get(prefix));
+            for hop in old.iter().filter(|hop| !new.contains(hop) && !learned.contains(hop)) {
+                hops.remove_user(*hop, *prefix);
+            }
+            self.count(*prefix, before.contains_key(prefix), self.gateways.contains_key(prefix));
+        }
+        changed
+    }
+
+    /// Where a prefix goes: a peer's gateway before what BGP says.
+    fn forwards(&self, prefix: IpNet) -> Option<&LearnedRoute> {
+        self.gateways.get(&prefix).or_else(|| self.learned.get(&prefix))
     }
 
     fn count(&mut self, prefix: IpNet, was_there: bool, is_there: bool) {
@@ -88,7 +131,7 @@ impl Sources {
         };
         lengths.keys().rev().filter_map(move |length| {
             let prefix = IpNet::new(address, *length).ok()?.trunc();
-            Some((prefix, self.learned.get(&prefix)?))
+            Some((prefix, self.forwards(prefix)?))
         })
     }
 
@@ -96,6 +139,8 @@ impl Sources {
     pub(crate) fn source_of(&self, prefix: IpNet) -> RouteSource {
         if self.own_blocks.contains(&prefix) {
             RouteSource::OwnBlock
+        } else if self.gateways.contains_key(&prefix) {
+            RouteSource::PeerGateway
         } else if self.learned.contains_key(&prefix) {
             RouteSource::Bgp
         } else {
@@ -107,7 +152,7 @@ impl Sources {
         if self.own_blocks.contains(&prefix) {
             return Want::Route(Wanted::blackhole());
         }
-        let Some(route) = self.learned.get(&prefix) else { return Want::Nothing };
+        let Some(route) = self.forwards(prefix) else { return Want::Nothing };
         let next_hops = group(prefix, route, hops);
         if next_hops.is_empty() {
             return Want::Unresolved;
@@ -118,7 +163,7 @@ impl Sources {
     /// Why no path of the prefix resolves, one reason per path.
     pub(crate) fn reasons(&self, prefix: IpNet, hops: &NextHops) -> String {
         let mut reasons: Vec<String> = Vec::new();
-        for path in self.learned.get(&prefix).iter().flat_map(|route| &route.paths) {
+        for path in self.forwards(prefix).iter().flat_map(|route| &route.paths) {
             let Err(reason) = usable(prefix, path.next_hop, hops) else { continue };
             let reason = reason.to_string();
             if !reasons.contains(&reason) {
@@ -130,7 +175,7 @@ impl Sources {
 
     /// All prefixes that a source names.
     pub(crate) fn prefixes(&self) -> BTreeSet<IpNet> {
-        self.learned.keys().chain(&self.own_blocks).copied().collect()
+        self.learned.keys().chain(self.gateways.keys()).chain(&self.own_blocks).copied().collect()
     }
 }
 

@@ -105,7 +105,8 @@ fn ways(lab: &Lab, prefix: &str) -> Result<Vec<(String, u64)>> {
     let exact = prefix.strip_suffix("/32").unwrap_or(prefix);
     let text = lab.host("node1")?.run(&["ip", "-N", "-j", "route", "show", "exact", exact])?;
     let routes: Vec<Value> = serde_json::from_str(if text.trim().is_empty() { "[]" } else { &text })?;
-    let ours = |route: &&Value| route["protocol"] == PROTOCOL_MANX.to_string();
+    let number = PROTOCOL_MANX.to_string();
+    let ours = |route: &&Value| route["protocol"] == number.as_str();
     let route = routes.iter().find(ours).with_context(|| format!("no {prefix}: {routes:?}"))?;
     let gateway = |hop: &Value| hop["gateway"].as_str().unwrap_or_default().to_owned();
     let mut ways: Vec<_> = match route["nexthops"].as_array() {
@@ -237,4 +238,45 @@ fn weights_recursion_and_cost_between_two_tors() -> Result<()> {
     })?;
     ensure!(flaps(&manx)? == before, "a session went down");
     Ok(())
+}
+
+/// The peer is a loopback of tor1's that nothing else leads to: BGPPeer.reachableBy does, before the first attempt to
+/// connect (the next would come after a minute), and no longer than the peer is there.
+#[test]
+fn a_peer_behind_its_gateway() -> Result<()> {
+    if !can_run("a_peer_behind_its_gateway") {
+        return Ok(());
+    }
+    let lab = build()?;
+    lab.host("tor1")?.run(&["ip", "address", "add", "192.0.2.77/32", "dev", "lo"])?;
+    let session = Neighbor::new("node1", ip("192.0.2.77"), ip("10.1.1.1"), NODE_AS)
+        .bird_option("multihop 2")
+        .bird_option("passive");
+    let config = BirdConfig {
+        router_id: [10, 0, 0, 1].into(),
+        local_as: 65001,
+        neighbors: vec![session],
+        announce: vec![net(SHARED)],
+        kernel: false,
+    };
+    let _bird = Bird::start(lab.host("tor1")?, config)?;
+    let peer = Manifest::bgp_peer("tor", "192.0.2.77", 65001)
+        .with("sourceAddress", "None")
+        .with("connectRetryTime", "60s")
+        .with("reachableBy", tor(1));
+    let node = Manifest::node("node1", &["10.10.0.1/32"], Some(NODE_AS), &[]);
+    let manx =
+        Manx::launch(lab.host("node1")?, &[Manifest::bgp_configuration(false, 64512), node, peer.clone()])?;
+    lab.wait_until("the session is up at the first attempt", secs(20), || {
+        manx.ensure_established(ip("192.0.2.77")).map(drop)
+    })?;
+    lab.wait_until("what it announces goes by the gateway", secs(10), || {
+        ensure_ways(&lab, "192.0.2.77/32", &[(1, 0)])?;
+        ensure_ways(&lab, SHARED, &[(1, 0)])
+    })?;
+    manx.remove_manifest(&peer.file_name())?;
+    lab.wait_until("the route goes with the peer", secs(20), || {
+        ensure!(ways(&lab, "192.0.2.77/32").is_err(), "it is still there");
+        Ok(())
+    })
 }

@@ -39,6 +39,8 @@ pub struct Desired {
     pub fib: FibSettings,
     /// Own blocks larger than one address, each with a blackhole for its unused part.
     pub blackholes: Vec<IpNet>,
+    /// Peers that are reached by a gateway, each with it.
+    pub gateways: Vec<(IpAddr, IpAddr)>,
     /// By the names of neighbors that have any: their BGPFilters, in order. For people.
     pub filters: BTreeMap<String, Vec<String>>,
 }
@@ -115,6 +117,11 @@ pub fn desired(
             metric_v6: speaker.metric_v6,
             resolve_through_default: speaker.resolve_through_default,
         },
+        gateways: expansion
+            .sessions
+            .iter()
+            .filter_map(|session| Some((session.address, session.reachable_by?)))
+            .collect(),
         blackholes: own_blocks
             .into_iter()
             .filter(|block| block.prefix_len() < block.max_prefix_len())

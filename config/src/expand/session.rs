@@ -76,6 +76,8 @@ pub struct Session {
     pub role_strict: bool,
     /// Most prefixes it may send.
     pub maximum_prefixes: Option<MaximumPrefixes>,
+    /// The gateway that leads to the other end; `None`: the kernel's routes do.
+    pub reachable_by: Option<IpAddr>,
     /// Bandwidth of the link; `None` on internal sessions.
     pub link_bandwidth: Option<Bandwidth>,
     /// Set: administratively down, with a text for the other operator.
@@ -161,6 +163,7 @@ impl Session {
             role: None,
             role_strict: false,
             maximum_prefixes: None,
+            reachable_by: None,
             link_bandwidth: None,
             shutdown: None,
             filters: Vec::new(),
@@ -219,6 +222,7 @@ impl Session {
             role,
             role_strict: spec.role_strict && is_external,
             maximum_prefixes: spec.maximum_prefixes,
+            reachable_by: spec.reachable_by.filter(|_| origin != SessionOrigin::Reverse),
             link_bandwidth: spec.link_bandwidth.filter(|_| is_external),
             shutdown: spec.shutdown.as_ref().map(|shutdown| shutdown.message.clone()),
             ..Self::of_mesh(local, remote, spec.max_restart_time)
@@ -286,6 +290,9 @@ impl Session {
         }
         if let Some(limit) = &self.maximum_prefixes {
             write!(f, " maximum-prefixes {}", limit.received)?;
+        }
+        if let Some(gateway) = self.reachable_by {
+            write!(f, " reachable by {gateway}")?;
         }
         if let Some(bandwidth) = self.link_bandwidth {
             write!(f, " bandwidth {}", bandwidth.0)?;

@@ -1,5 +1,7 @@
 //! BGPPeer: sessions beside the mesh.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::{
@@ -85,6 +87,9 @@ pub struct BgpPeerSpec {
     /// How many prefixes the peer may send. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_prefixes: Option<MaximumPrefixes>,
+    /// The gateway that leads to the peer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reachable_by: Option<IpAddr>,
     /// Bandwidth of the link to the peer, which its routes carry; on eBGP. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_bandwidth: Option<Bandwidth>,
@@ -226,7 +231,11 @@ const SPEC: &[Field] = &[
          second as a plain number; its routes carry it in place of the peer's own",
     ),
     Field::additive("description", "rack a1, top", "for people; up to 255 characters"),
-    Field::refused("reachableBy", "", "10.0.0.254", "gateway to the peer"),
+    Field::honoured(
+        "reachableBy",
+        "10.0.0.254",
+        "gateway to the peer, of peerIP's family: a host route to it, there before the session",
+    ),
     Field::refused("localWorkloadSelector", "", "has(a)", "local pods to peer with"),
 ];
 
@@ -257,6 +266,7 @@ impl BgpPeerSpec {
     fn read(spec: &Fields<'_>) -> Option<Self> {
         let nodes = nodes(spec);
         let remote = remote(spec);
+        let remote_given = remote.clone();
         let as_number = as_number(spec);
         let times = Times::read(spec);
         let modes =
@@ -309,6 +319,7 @@ impl BgpPeerSpec {
             role,
             role_strict,
             maximum_prefixes,
+            reachable_by: reachable_by(spec, &remote_given),
             link_bandwidth: spec.entry("linkBandwidth").and_then(|entry| entry.parse_scalar()),
             shutdown,
             description,
@@ -353,6 +364,29 @@ fn remote(spec: &Fields<'_>) -> Option<Remote> {
             None
         }
     }
+}
+
+fn reachable_by(spec: &Fields<'_>, remote: &Option<Remote>) -> Option<IpAddr> {
+    let entry = given(spec, "reachableBy")?;
+    let gateway: IpAddr = entry.parse()?;
+    match remote {
+        Some(Remote::Address(peer))
+            if peer.address.is_ipv4() == gateway.is_ipv4() && peer.address != gateway =>
+        {
+            return Some(gateway);
+        }
+        Some(Remote::Address(peer)) if peer.address == gateway => {
+            entry.report(format!(
+                "{gateway} is the peer itself: name the router that leads to it, or remove it"
+            ));
+        }
+        Some(Remote::Address(peer)) => {
+            entry.report(format!("{gateway} is not of the family of the peer's address {}", peer.address));
+        }
+        Some(Remote::Selected(_)) => entry.report("needs peerIP: with peerSelector remove it"),
+        None => {}
+    }
+    None
 }
 
 fn as_number(spec: &Fields<'_>) -> Option<Asn> {

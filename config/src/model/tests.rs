@@ -362,6 +362,13 @@ fn semantic_errors_have_the_place_of_the_value() {
         ),
         (
             BgpPeer,
+            "  peerIP: 10.0.0.1\n  reachableBy: fd00::1",
+            "fd00::1 is not of the family of the peer's address 10.0.0.1",
+        ),
+        (BgpPeer, "  peerIP: 10.0.0.1\n  reachableBy: 10.0.0.1", "10.0.0.1 is the peer itself"),
+        (BgpPeer, "  peerSelector: all()\n  reachableBy: 10.0.0.1", "needs peerIP"),
+        (
+            BgpPeer,
             "  peerIP: 10.0.0.1\n  linkBandwidth: 10G",
             "'10G' is not a bandwidth: write bits per second",
         ),

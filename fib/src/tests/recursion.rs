@@ -176,3 +176,29 @@ fn a_restart_writes_nothing() {
     assert_eq!(w.ours(), before);
     assert_eq!(w.kernel.take_writes(), Vec::<String>::new());
 }
+
+/// The host route to a peer by its gateway wins over what BGP says of that address, resolves next hops like any other,
+/// and goes with the peer.
+#[test]
+fn a_peer_is_reached_by_its_gateway() {
+    let mut w = World::in_sync(TWO_TORS);
+    let peer = |gateway: &str| vec![("192.0.2.9".parse().unwrap(), gateway.parse().unwrap())];
+    w.give(FibEvent::PeerGateways(peer("10.0.0.253")));
+    w.learn("192.0.2.9/32", &["10.0.1.254"]);
+    w.learn("10.244.2.0/26", &["192.0.2.9"]);
+    let by = |gateway: &str, link: &str| {
+        format!(
+            "10.244.2.0/26 via {gateway} dev {link} proto 109 metric 1024\n\
+             192.0.2.9/32 via {gateway} dev {link} proto 109 metric 1024\n"
+        )
+    };
+    assert_eq!(w.ours(), by("10.0.0.253", "eth0"));
+    assert_eq!(w.route("192.0.2.9/32").source, crate::RouteSource::PeerGateway);
+    w.give(FibEvent::PeerGateways(peer("10.0.0.252")));
+    assert_eq!(w.ours(), by("10.0.0.252", "eth0"));
+    w.give(FibEvent::PeerGateways(Vec::new()));
+    assert_eq!(w.ours(), by("10.0.1.254", "eth1"));
+    w.learn("192.0.2.9/32", &[]);
+    assert_eq!(w.ours(), "");
+    assert_eq!(w.fib.snapshot().next_hops.len(), 1, "nobody's next hops are forgotten");
+}
