@@ -272,7 +272,7 @@ fn what_may_not_leave_uses_up_nothing_of_the_maximum() {
         matches: Matches { community: Some(CommunityValue::Standard(community)), ..Matches::default() },
         verdict: PolicyVerdict::Reject,
     };
-    let export = Arc::new(Policy { ipv4: vec![rule], ipv6: Vec::new() });
+    let export = Arc::new(Policy { ipv4: vec![rule].into(), ..Policy::default() });
     let to = world.up(RibPeer { export, ..at_most(2, taking_several(client(9, 1))) });
     for index in 1..=4 {
         let from = world.up(client(index, 1));
@@ -372,7 +372,7 @@ fn import_policy_judges_each_path() {
     let matches = Matches { community: Some(CommunityValue::Standard(marked)), ..Matches::default() };
     let verdict = PolicyVerdict::Accept(vec![Operation::SetLocalPref(50)]);
     let rule = PolicyRule { name: "less".to_owned(), matches, verdict };
-    let import = Arc::new(Policy { ipv4: vec![rule], ipv6: Vec::new() });
+    let import = Arc::new(Policy { ipv4: vec![rule].into(), ..Policy::default() });
     let from = world.up(RibPeer { import, ..ebgp(1) });
     let to = world.up(taking_several(client(4, 1)));
     let with = PathAttributes { communities: vec![marked], ..via("10.9.9.1", &[65001]) };

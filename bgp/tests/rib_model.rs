@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use bgp::peer::{NextHopMode, PeerRestart};
 use bgp::rib::snapshot::ExportFate;
 use bgp::rib::{
-    CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopStatus,
-    OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
-    STALE_PATHS_MAX_SECS, SourceMatch,
+    CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopChange,
+    NextHopStatus, OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
+    STALE_PATHS_MAX_SECS, SourceMatch, UpdateRules,
 };
 use bgp::wire::{
     AsPath, Community, EncodeContext, ExtendedCommunity, NextHop, Origin, PathAttributes, Segment,
@@ -25,6 +25,7 @@ use bgp::{AfiSafi, Asn, ClusterId, Nlri, PeerId, PeerKind, RouterId};
 use ipnet::IpNet;
 use proptest::prelude::*;
 use rib_support::naive_policy::{Outcome, outcome, policies};
+use rib_support::naive_rules;
 use rib_support::*;
 
 const PREFIXES: [&str; 8] = [
@@ -135,6 +136,15 @@ enum Op {
         peer: u8,
         maximum: Option<NonZeroU8>,
     },
+    Rules {
+        peer: u8,
+        rules: UpdateRules,
+    },
+    /// In this cluster; `None`: no client.
+    Client {
+        peer: u8,
+        cluster: Option<u8>,
+    },
     Pass(u64),
     Transmitted {
         peer: u8,
@@ -176,7 +186,8 @@ fn attributes() -> impl Strategy<Value = PathAttributes> {
             6 => Just(vec![]),
             1 => Just(vec![Community::NO_EXPORT]),
             1 => Just(vec![Community::NO_ADVERTISE]),
-            1 => Just(vec![Community::new(65001, 7)])
+            1 => Just(vec![Community::new(65001, 7)]),
+            1 => Just(vec![Community::GRACEFUL_SHUTDOWN])
         ],
         prop_oneof![4 => Just(None), 1 => Just(Some(ROUTER_ID)), 2 => Just(Some(RouterId([10, 0, 0, 1].into())))],
         prop_oneof![4 => Just(vec![]), 1 => Just(vec![1]), 1 => Just(vec![9, 2]), 2 => Just(vec![9])],
@@ -274,6 +285,8 @@ fn ops() -> impl Strategy<Value = Op> {
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
         2 => (prop_oneof![Just(6), 8..PEERS], 0..4u8)
             .prop_map(|(peer, maximum)| Op::Maximum { peer, maximum: NonZeroU8::new(maximum) }),
+        2 => (0..PEERS, naive_rules::rules()).prop_map(|(peer, rules)| Op::Rules { peer, rules }),
+        1 => (2..PEERS - 1, prop::option::of(1..3u8)).prop_map(|(peer, cluster)| Op::Client { peer, cluster }),
         1 => prop_oneof![Just(1u64), Just(60), Just(400)].prop_map(Op::Pass),
         4 => (0..PEERS).prop_map(|peer| Op::Transmitted { peer }),
         1 => prop::collection::vec(0..PEERS, 8..11).prop_map(Op::Neighbors),
@@ -387,16 +400,9 @@ impl Model {
     fn is_eligible(&self, key: &Key, path: &ModelPath) -> bool {
         let Some(id) = key.1 else { return true };
         let terms = &self.peers[&id].terms;
-        let own = path.received.as_path.asns().filter(|asn| *asn == LOCAL_AS).count();
         let hop = path.attributes.next_hop.unwrap().addr();
-        let is_ours = hop == terms.negotiated.local.ip()
-            || Some(hop) == terms.next_hop_v4.map(IpAddr::from)
-            || Some(hop) == terms.next_hop_v6.map(IpAddr::from);
-        own <= usize::from(terms.allow_local_as)
-            && !path.is_rejected
-            && path.attributes.originator_id != Some(ROUTER_ID)
-            && path.attributes.cluster_list.iter().all(|cluster| !self.clusters().contains(cluster))
-            && !is_ours
+        !path.is_rejected
+            && !is_ours(terms, &path.attributes)
             && matches!(self.statuses.get(&hop), Some(NextHopStatus::Reachable { .. }))
     }
 
@@ -472,8 +478,17 @@ impl Model {
     }
 
     fn import(&mut self) {
+        let clusters = self.clusters();
         for (key, path) in &mut self.paths {
             let Some(terms) = key.1.map(|id| &self.peers[&id].terms) else { continue };
+            // What loops, or is not to be had from this peer, is not held against policy.
+            if is_loop(terms, &path.received, &clusters)
+                || naive_rules::is_refused(terms, key.0, &path.received)
+            {
+                path.is_rejected = true;
+                path.attributes = path.received.clone();
+                continue;
+            }
             let kind = terms.negotiated.kind;
             let mut received = path.received.clone();
             if let Some(speed) = terms.link_bandwidth.filter(|_| kind == PeerKind::Ebgp) {
@@ -484,17 +499,27 @@ impl Model {
             let outcome = outcome(&terms.import, key.0, SourceMatch::Learned, kind, &received);
             path.is_rejected = outcome == Outcome::Rejected;
             path.attributes = match outcome {
-                Outcome::Accepted(attributes) => attributes,
-                Outcome::Unmatched | Outcome::Rejected => received,
+                Outcome::Accepted(made) | Outcome::Unmatched(made) => {
+                    let mut attributes = made.attributes;
+                    // Every peer's address here is an IPv4 one.
+                    let wants_peer = made.next_hop == Some(NextHopChange::Peer);
+                    if wants_peer && attributes.next_hop.is_some_and(|hop| hop.addr().is_ipv4()) {
+                        attributes.next_hop = Some(NextHop::from(terms.address));
+                    }
+                    attributes
+                }
+                Outcome::Rejected => received,
             };
+            naive_rules::receive(terms, &mut path.attributes);
         }
     }
 
     /// Shares in the proportion of whole bytes per second, all of them small enough here to be exact.
     fn weights(&self, used: &[Key]) -> Vec<u16> {
         let speed = |key: &Key| {
-            let octets = self.paths[key].attributes.extended_communities.first()?.0;
-            Some(f32::from_be_bytes([octets[4], octets[5], octets[6], octets[7]]) as u16)
+            let all = self.paths[key].attributes.extended_communities.iter().map(|community| community.0);
+            let speeds = all.filter(|octets| octets[0] & !0x40 == 0 && octets[1] == 4);
+            speeds.map(|octets| f32::from_be_bytes([octets[4], octets[5], octets[6], octets[7]]) as u16).min()
         };
         let speeds: Option<Vec<u16>> = used.iter().map(speed).collect();
         let Some(speeds) = speeds else { return vec![1; used.len()] };
@@ -549,17 +574,18 @@ impl Model {
             .find(|rule| rule.within.contains(&prefix) && (!rule.own_only || key.1.is_none()));
         let action = rule.map_or(config.export.otherwise, |rule| rule.action);
         let family = AfiSafi::of(&prefix);
-        if !to.negotiated.families.contains(&family) {
+        if !to.negotiated.families.contains(&family) || !naive_rules::may_send(to, prefix) {
             return None;
         }
         let before = &self.paths[&key].attributes;
         let is_from = if key.1.is_none() { SourceMatch::Own } else { SourceMatch::Learned };
-        let mut sent = match outcome(&to.export, prefix, is_from, to.negotiated.kind, before) {
-            Outcome::Rejected => return None,
-            Outcome::Accepted(attributes) => attributes,
-            Outcome::Unmatched if action == ExportAction::Reject => return None,
-            Outcome::Unmatched => {
-                let mut sent = before.clone();
+        let outcome = outcome(&to.export, prefix, is_from, to.negotiated.kind, before);
+        let is_unmatched = matches!(outcome, Outcome::Unmatched(_));
+        let (Outcome::Accepted(made) | Outcome::Unmatched(made)) = outcome else { return None };
+        let mut sent = match made.attributes {
+            sent if !is_unmatched => sent,
+            _ if action == ExportAction::Reject => return None,
+            mut sent => {
                 for entry in config.export.communities.iter().filter(|entry| entry.within.contains(&prefix)) {
                     for community in &entry.communities {
                         let CommunityValue::Standard(community) = community else { continue };
@@ -583,6 +609,12 @@ impl Model {
                 NextHopMode::SelfAddress => false,
                 NextHopMode::Keep => true,
             };
+        let keep = match made.next_hop {
+            Some(NextHopChange::Address(_)) => true,
+            Some(NextHopChange::SelfAddress) => false,
+            Some(NextHopChange::Unchanged) => source.is_some(),
+            Some(NextHopChange::Peer) | None => keep,
+        };
         let own: Option<IpAddr> = match (family == V4, to.negotiated.local.ip()) {
             (true, IpAddr::V4(own)) => Some(own.into()),
             (false, IpAddr::V6(own)) => Some(own.into()),
@@ -598,18 +630,27 @@ impl Model {
         }
         sent.next_hop = Some(NextHop::from(hop));
         if !internal {
+            naive_rules::send_out(to, &mut sent);
             sent.as_path.prepend(LOCAL_AS);
             sent.local_pref = None;
-            sent.med = None;
+            // Our own routes carry none of themselves.
+            if !made.med {
+                sent.med = None;
+            }
             sent.originator_id = None;
             sent.cluster_list.clear();
             sent.extended_communities.retain(|community| community.0[0] & 0x40 == 0);
             return Some(sent);
         }
         sent.local_pref = Some(sent.local_pref.unwrap_or(100));
+        if to.rules.graceful_shutdown {
+            sent.local_pref = Some(0);
+        }
         if let Some(source) = source.filter(|source| source.negotiated.kind == PeerKind::Ibgp) {
+            let is_meshed = to.rules.is_meshed_client;
             let (from, to) = (source.reflector_client, to.reflector_client);
-            if from.is_none() && to.is_none() {
+            let are_meshed = source.rules.is_meshed_client && is_meshed && from.is_some() && to.is_some();
+            if (from.is_none() && to.is_none()) || are_meshed {
                 return None;
             }
             sent.originator_id = sent.originator_id.or(Some(source.negotiated.remote_router_id));
@@ -624,6 +665,20 @@ impl Model {
     }
 }
 
+fn is_ours(terms: &RibPeer, attributes: &PathAttributes) -> bool {
+    let hop = attributes.next_hop.unwrap().addr();
+    hop == terms.negotiated.local.ip()
+        || Some(hop) == terms.next_hop_v4.map(IpAddr::from)
+        || Some(hop) == terms.next_hop_v6.map(IpAddr::from)
+}
+
+fn is_loop(terms: &RibPeer, received: &PathAttributes, clusters: &BTreeSet<ClusterId>) -> bool {
+    received.as_path.asns().filter(|asn| *asn == LOCAL_AS).count() > usize::from(terms.allow_local_as)
+        || received.originator_id == Some(ROUTER_ID)
+        || received.cluster_list.iter().any(|cluster| clusters.contains(cluster))
+        || is_ours(terms, received)
+}
+
 fn lowest<K: Ord>(keys: &mut Vec<Key>, by: impl Fn(&Key) -> K) {
     if let Some(min) = keys.iter().map(&by).min() {
         keys.retain(|key| by(key) == min);
@@ -634,6 +689,8 @@ struct Both {
     /// As configured last.
     policies: BTreeMap<u8, (Arc<Policy>, Arc<Policy>)>,
     maximums: BTreeMap<u8, Option<NonZeroU8>>,
+    rules: BTreeMap<u8, UpdateRules>,
+    clients: BTreeMap<u8, Option<ClusterId>>,
     world: World,
     model: Model,
     /// Identifiers with which living paths have been sent.
@@ -645,7 +702,15 @@ impl Both {
         let mut world = World::new();
         world.resolve = false;
         let model = Model { config: Some(config()), ..Model::default() };
-        Self { policies: BTreeMap::new(), maximums: BTreeMap::new(), world, model, path_ids: BTreeMap::new() }
+        Self {
+            policies: BTreeMap::new(),
+            maximums: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            world,
+            model,
+            path_ids: BTreeMap::new(),
+        }
     }
 
     fn run(&mut self, op: Op, window: usize) {
@@ -659,6 +724,10 @@ impl Both {
                 let add_path_maximum = self.maximums.get(&peer).copied().flatten();
                 let terms = RibPeer { transmit_window: window, import, export, ..roster(peer) };
                 let mut terms = RibPeer { add_path_maximum, ..terms };
+                terms.rules = self.rules.get(&peer).copied().unwrap_or_default();
+                if let Some(client) = self.clients.get(&peer) {
+                    terms.reflector_client = *client;
+                }
                 if let Some(PeerRestart { families, .. }) = &mut terms.negotiated.restart {
                     families[0].1 = forwarding;
                 }
@@ -763,6 +832,23 @@ impl Both {
                     known.terms.add_path_maximum = maximum;
                 }
                 self.world.feed(RibEvent::AddPathMaximum { peer, maximum });
+            }
+            Op::Rules { peer, rules } => {
+                self.rules.insert(peer, rules);
+                let peer = peer_id(peer.into());
+                if let Some(known) = self.model.peers.get_mut(&peer) {
+                    known.terms.rules = rules;
+                }
+                self.world.feed(RibEvent::RulesChanged { peer, rules });
+            }
+            Op::Client { peer, cluster } => {
+                let client = cluster.map(|n| ClusterId([1, 1, 1, n].into()));
+                self.clients.insert(peer, client);
+                let peer = peer_id(peer.into());
+                if let Some(known) = self.model.peers.get_mut(&peer) {
+                    known.terms.reflector_client = client;
+                }
+                self.world.feed(RibEvent::ReflectorClientChanged { peer, client });
             }
             Op::Pass(secs) => {
                 self.drain();

@@ -3,6 +3,8 @@
 
 pub mod explain;
 mod policy;
+pub mod policy_test;
+pub mod policy_trial;
 pub mod snapshot;
 pub mod translate;
 mod update_rules;

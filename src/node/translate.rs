@@ -22,7 +22,8 @@ use config::model::{
 use fib::FibConfig;
 use ipnet::IpNet;
 
-use super::{policy, update_rules};
+use super::policy::{self, Policies};
+use super::update_rules;
 
 /// The kernel's main table.
 const TABLE_MAIN: u32 = 254;
@@ -90,10 +91,11 @@ pub fn desired(
     let speaker = Speaker::of(resources, node_name)?;
     let expansion = expand::sessions(resources, node_name);
     let own_blocks = expand::own_blocks(resources, node_name);
+    let policies = Policies::new(resources);
     let neighbors = expansion
         .sessions
         .iter()
-        .filter_map(|session| neighbor(resources, session, &speaker, restarting))
+        .filter_map(|session| neighbor(&policies, session, &speaker, restarting))
         .collect();
     let shared = expand::export_policy(resources, node_name);
     let bgp = DesiredBgp {
@@ -133,7 +135,9 @@ pub fn desired(
             .map(|session| (session.name, session.filters))
             .collect(),
     };
-    Ok((desired, expansion.problems))
+    let mut problems = expansion.problems;
+    problems.extend(policies.problems());
+    Ok((desired, problems))
 }
 
 fn decision(speaker: &Speaker) -> DecisionRules {
@@ -173,7 +177,7 @@ fn originated(prefix: IpNet, speaker: &Speaker) -> OriginatedRoute {
 /// `None`: its password cannot be one. The expansion leaves such sessions out; if ever it did not, none may run
 /// without.
 fn neighbor(
-    resources: &Resources,
+    policies: &Policies<'_>,
     session: &Session,
     speaker: &Speaker,
     restarting: bool,
@@ -182,7 +186,7 @@ fn neighbor(
         None => None,
         Some(password) => Some(Password::new(password.octets().clone())?),
     };
-    let (import, export) = policy::policies(resources, &session.filters);
+    let (import, export) = policies.of(&session.filters, Asn(session.local_as.number()));
     Some(NeighborConfig {
         name: session.name.clone(),
         description: session.description.clone(),

@@ -178,6 +178,7 @@ impl RibThread {
             | RibEvent::AddPathMaximum { .. }
             | RibEvent::PolicyChanged { .. }
             | RibEvent::RulesChanged { .. }
+            | RibEvent::ReflectorClientChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }

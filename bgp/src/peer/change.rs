@@ -71,6 +71,7 @@ impl ConfigChange {
             when(*import != new.import, Self::Live),
             when(*export != new.export, Self::Live),
             when(*rules != new.rules, Self::Live),
+            when(*reflector_client != new.reflector_client, Self::Live),
             // From the next session on: not worth the routes of this one.
             when(*keepalive_secs != new.keepalive_secs, Self::Live),
             // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.
@@ -94,7 +95,6 @@ impl ConfigChange {
             when(*next_hop_v4 != new.next_hop_v4, Self::Reset),
             when(*next_hop_v6 != new.next_hop_v6, Self::Reset),
             when(*allow_local_as != new.allow_local_as, Self::Reset),
-            when(*reflector_client != new.reflector_client, Self::Reset),
         ]
         .into_iter()
         .max()

@@ -111,6 +111,12 @@ impl<P: Prefix> Table<P> {
             };
             if self.put(shared, id, path) {
                 self.mark_dirty(id);
+                // Policy may have chosen another next hop.
+                let pending = if path.attributes == announcement.attributes {
+                    pending
+                } else {
+                    shared.pending_next_hop(path.attributes)
+                };
                 if let Some(next_hop) = pending {
                     shared.next_hops.wait(next_hop, P::FAMILY, id);
                 }
@@ -203,7 +209,12 @@ impl<P: Prefix> Table<P> {
                 let imported = imports.judge(shared, path.source, path.received(), prefix);
                 let Imported { attributes, as_received, refusal } = imported;
                 let judged = Path { attributes, as_received, refusal, ..*path };
-                is_dirty |= replace(shared, path, judged, &mut destination.flags);
+                if replace(shared, path, judged, &mut destination.flags) {
+                    is_dirty = true;
+                    if let Some(next_hop) = shared.pending_next_hop(judged.attributes) {
+                        shared.next_hops.wait(next_hop, P::FAMILY, id);
+                    }
+                }
             }
             if is_dirty {
                 self.mark_dirty(id);

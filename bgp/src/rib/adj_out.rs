@@ -17,6 +17,7 @@ use super::member::{Behind, Member};
 use super::pack::{Action, Buckets, Held, Target};
 use super::path::{Path, Slot};
 use super::path_ids::EntryId;
+use super::policy::{Facts, Will};
 use super::rules::DecisionRules;
 use super::session::SourceTerms;
 use super::table::{Destination, PrefixId, Table, reserve_slowly};
@@ -106,6 +107,8 @@ pub(super) struct Exported<'a> {
     pub(super) context: ExportContext<'a>,
     memo: HashMap<Exporting, AttributesId, foldhash::fast::RandomState>,
     last: Option<(Exporting, AttributesId)>,
+    /// Of the attributes that were looked at last.
+    facts: (AttributesId, Facts),
 }
 
 /// Routes that are alike in this leave alike.
@@ -113,7 +116,8 @@ type Exporting = (AttributesId, Slot, Leave);
 
 impl<'a> Exported<'a> {
     fn new(terms: &'a Terms, context: ExportContext<'a>, family: Family) -> Self {
-        Self { terms, family, context, memo: HashMap::default(), last: None }
+        let facts = (AttributesId::NONE, Facts::default());
+        Self { terms, family, context, memo: HashMap::default(), last: None, facts }
     }
 
     /// What is to be sent for a path of a destination. The attributes are held by the memo.
@@ -125,7 +129,10 @@ impl<'a> Exported<'a> {
     ) -> Option<Sent> {
         let source = path.source;
         let prefix = destination.prefix.to_net();
-        let leave = self.terms.leave(self.context.policy, &shared.attributes, prefix, path)?;
+        if self.facts.0 != path.attributes {
+            self.facts = (path.attributes, Facts::default());
+        }
+        let leave = self.terms.leave(self.context.policy, &shared.attributes, prefix, path, &self.facts.1)?;
         let attributes = self.attributes(shared, (path.attributes, source, leave));
         (attributes != AttributesId::NONE).then_some(Sent { attributes, source })
     }
@@ -152,8 +159,11 @@ impl<'a> Exported<'a> {
         let source = shared.peers.get(*source).map(|peer| SourceTerms::of(&peer.terms));
         let exported = shared.attributes.get(*id).and_then(|set| {
             let changed = self.terms.apply(self.context.policy, self.family, leave, &set.attributes);
-            let attributes = changed.as_ref().unwrap_or(&set.attributes);
-            self.terms.export(self.family, source, set.key.scope, attributes)
+            let (attributes, will) = match &changed {
+                Some(changed) => (&changed.attributes, changed.will),
+                None => (&*set.attributes, Will::default()),
+            };
+            self.terms.export(self.family, source, set.key.scope, attributes, will)
         });
         exported.map_or(AttributesId::NONE, |exported| shared.attributes.intern(exported))
     }

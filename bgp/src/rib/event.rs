@@ -217,6 +217,13 @@ pub enum RibEvent {
         /// Replace [`RibPeer::rules`].
         rules: UpdateRules,
     },
+    /// A peer becomes our route reflection client or stops being one, its session staying as it is.
+    ReflectorClientChanged {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::reflector_client`].
+        client: Option<ClusterId>,
+    },
     /// The whole set of our own routes.
     Originate(Vec<OriginatedRoute>),
     /// Next hops whose status changed. A next hop never named is pending, and ineligible.

@@ -17,10 +17,10 @@ use super::import::import;
 use super::next_hop::Affected;
 use super::path::Slot;
 use super::policy::Policy;
-use super::session::{Lost, PeerEntry};
+use super::session::{Lost, PeerEntry, SourceTerms};
 use super::update_rules::UpdateRules;
 use crate::wire::{PathAttributes, Update};
-use crate::{AfiSafi, Nlri, PeerId};
+use crate::{AfiSafi, ClusterId, Nlri, PeerId};
 
 /// RFC 4271 §6.3: a prefix that makes no sense as a unicast destination beyond this host is ignored, and the
 /// rest of the message is not. What contains such prefixes, the default route first, is none of them. Nor is
@@ -202,11 +202,32 @@ impl Rib {
     pub(super) fn handle_rules_changed(&mut self, peer: PeerId, rules: UpdateRules) {
         let Some(slot) = self.shared.peers.slot(peer) else { return };
         let Some(entry) = self.shared.peers.get_mut(slot) else { return };
-        if entry.terms.rules != rules {
-            entry.terms.rules = rules;
-            self.reimport.push(slot);
-            self.regroup.push(slot);
+        if entry.terms.rules == rules {
+            return;
         }
+        let before = SourceTerms::of(&entry.terms);
+        entry.terms.rules = rules;
+        let as_source = SourceTerms::of(&entry.terms);
+        self.reimport.push(slot);
+        self.regroup.push(slot);
+        if before != as_source {
+            self.v4.mark_all_changed();
+            self.v6.mark_all_changed();
+        }
+    }
+
+    /// It becomes our client or stops being one. Its paths then leave to others, with other attributes.
+    pub(super) fn handle_reflector_client_changed(&mut self, peer: PeerId, client: Option<ClusterId>) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        if entry.terms.reflector_client == client {
+            return;
+        }
+        entry.terms.reflector_client = client;
+        self.regroup.push(slot);
+        self.v4.mark_all_changed();
+        self.v6.mark_all_changed();
+        self.update_identity();
     }
 
     pub(super) fn handle_add_path_maximum(&mut self, peer: PeerId, maximum: Option<NonZeroU8>) {

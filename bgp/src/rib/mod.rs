@@ -82,8 +82,9 @@ pub use event::{
 };
 pub use export::Withheld;
 pub use policy::{
-    CommunityValue, Matches, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch,
-    SourceMatch,
+    AsPathRegex, Changed, CommunityPattern, CommunityValue, Condition, Decision, Facts, Matches, MedChange,
+    NextHopChange, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch, PrefixSet,
+    PrefixSetEntry, Rules, SourceMatch,
 };
 pub use rules::{DecisionRules, MultipathRules};
 pub use session::{QUIET_SECS, STALE_PATHS_MAX_SECS};
@@ -187,6 +188,9 @@ impl Rib {
                 self.handle_policy_changed(peer, import, export);
             }
             RibEvent::RulesChanged { peer, rules } => self.handle_rules_changed(peer, rules),
+            RibEvent::ReflectorClientChanged { peer, client } => {
+                self.handle_reflector_client_changed(peer, client);
+            }
             RibEvent::Originate(routes) => self.handle_originate(&routes),
             RibEvent::NextHopChanged(changes) => self.handle_next_hop_changed(changes),
             RibEvent::Transmitted { peer, bytes } => self.handle_transmitted(peer, bytes),

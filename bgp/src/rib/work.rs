@@ -33,7 +33,7 @@ pub(super) struct Follow {
 }
 
 /// Before the first configuration.
-static NOTHING_LEAVES: ExportPolicy =
+pub(super) static NOTHING_LEAVES: ExportPolicy =
     ExportPolicy { rules: Vec::new(), otherwise: ExportAction::Reject, communities: Vec::new() };
 
 impl Rib {

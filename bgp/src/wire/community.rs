@@ -120,7 +120,8 @@ impl fmt::Display for ExtendedCommunity {
     /// AS), else `0x` and sixteen digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [kind, subtype, a, b, c, d, e, g] = self.0;
-        if let Some(bytes_per_sec) = self.link_bandwidth() {
+        // What is no rate is shown as it came.
+        if let Some(bytes_per_sec) = self.link_bandwidth().filter(|rate| rate.is_sign_positive()) {
             let name = if self.is_transitive() { "bandwidth-transitive" } else { "bandwidth" };
             return write!(f, "{name}:{}:{bytes_per_sec}", u16::from_be_bytes([a, b]));
         }
@@ -157,13 +158,15 @@ impl FromStr for ExtendedCommunity {
     }
 }
 
-/// `rt:` or `soo:`, an administrator, and its value.
+/// `rt:`, `soo:` or `bandwidth:`, an administrator, and its value.
 fn administered(text: &str) -> Option<[u8; 8]> {
     let (name, rest) = text.split_once(':')?;
     let (administrator, value) = rest.split_once(':')?;
     let link_bandwidth = |kind| {
         let [a, b] = number::<u16>(administrator)?.to_be_bytes();
-        let [c, d, e, f] = value.parse::<f32>().ok().filter(|bytes| bytes.is_finite())?.to_be_bytes();
+        let is_decimal = value.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
+        let rate = value.parse::<f32>().ok().filter(|rate| is_decimal && rate.is_finite())?;
+        let [c, d, e, f] = rate.to_be_bytes();
         Some([kind, LINK_BANDWIDTH, a, b, c, d, e, f])
     };
     let subtype = match name {

@@ -6,6 +6,7 @@
 // interop-tests/fuzz takes the rest of this module.
 #[cfg(not(fuzzing))]
 pub(crate) mod naive_policy;
+pub(crate) mod naive_rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -72,6 +72,9 @@ pub struct BgpConfigurationSpec {
     /// Whether next hops may be found through a default route; default true. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolve_through_default: Option<bool>,
+    /// A reflector reflects between its clients; default true. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_to_client_reflection: Option<bool>,
     /// External sessions without filters carry nothing (RFC 8212). An addition of ours.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ebgp_requires_policy: bool,
@@ -159,6 +162,11 @@ const SPEC: &[Field] = &[
         "resolveThroughDefault",
         "false",
         "BGP next hops may be found through a default route; default true",
+    ),
+    Field::additive(
+        "clientToClientReflection",
+        "false",
+        "false: clients of a reflector are a mesh of their own, nothing goes between them; default true",
     ),
     Field::additive(
         "ebgpRequiresPolicy",
@@ -269,6 +277,9 @@ impl BgpConfigurationSpec {
             prefix_advertisements: prefix_advertisements(spec, &communities),
             communities,
             resolve_through_default: spec.entry("resolveThroughDefault").and_then(|entry| entry.boolean()),
+            client_to_client_reflection: spec
+                .entry("clientToClientReflection")
+                .and_then(|entry| entry.boolean()),
             ebgp_requires_policy: truth("ebgpRequiresPolicy"),
             graceful_shutdown: spec.entry("gracefulShutdown").and_then(|entry| entry.boolean()),
             best_path: BestPath::read(spec),

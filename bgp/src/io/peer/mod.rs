@@ -190,6 +190,7 @@ impl NeighborTask {
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
         let old = policies(self.peer.config());
         let old_rules = self.peer.config().rules;
+        let old_client = self.peer.config().reflector_client;
         self.peer.reconfigure(config, now);
         self.apply_effects();
         let (import, export) = policies(self.peer.config());
@@ -199,6 +200,10 @@ impl NeighborTask {
         let rules = self.peer.config().rules;
         if rules != old_rules {
             self.feed.push_event(RibEvent::RulesChanged { peer: self.id, rules });
+        }
+        let client = self.peer.config().reflector_client;
+        if client != old_client {
+            self.feed.push_event(RibEvent::ReflectorClientChanged { peer: self.id, client });
         }
         if rotates {
             self.rotate_password(now);

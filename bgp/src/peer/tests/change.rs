@@ -11,7 +11,7 @@ type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
 
 fn a_policy() -> Policy {
     let (name, matches, verdict) = ("a rule 1".to_owned(), Matches::default(), PolicyVerdict::Reject);
-    Policy { ipv4: vec![PolicyRule { name, matches, verdict }], ipv6: Vec::new() }
+    Policy { ipv4: vec![PolicyRule { name, matches, verdict }].into(), ..Policy::default() }
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn what_each_field_costs() {
         ("link_bandwidth", |c| c.link_bandwidth = Some(1), Live),
         ("prefix_limit", |c| c.prefix_limit = Some(limit(PrefixLimitAction::Warn)), Live),
         ("shutdown", |c| c.shutdown = Some(String::new()), Reset),
-        ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Reset),
+        ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Live),
         ("import", |c| c.import = Arc::new(a_policy()), Live),
         ("rules", |c| c.rules.as_override = true, Live),
         ("export", |c| c.export = Arc::new(a_policy()), Live),

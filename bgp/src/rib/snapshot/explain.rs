@@ -11,7 +11,7 @@ use super::super::event::{ExportAction, ExportPolicy};
 use super::super::export::Withheld;
 use super::super::family::Prefix;
 use super::super::path::{Path, Slot};
-use super::super::policy::{PolicyRoute, SourceMatch};
+use super::super::policy::{Facts, PolicyRoute, SourceMatch};
 use super::super::session::{PeerEntry, SourceTerms};
 use super::super::table::{Destination, PrefixId, Table};
 use super::{AttributesSnapshot, PathSnapshot, RouteSnapshot};
@@ -121,8 +121,9 @@ impl Rib {
         let rule = self.shared.peers.get(path.source).and_then(|peer| {
             let attributes = &self.shared.attributes.get(received)?.attributes;
             let source = SourceMatch::Learned;
-            let route = PolicyRoute { prefix, source, peer_kind: peer.terms.negotiated.kind, attributes };
-            peer.terms.import.decide(&route).map(|(_, rule)| rule.name.clone())
+            let (peer_kind, facts) = (peer.terms.negotiated.kind, &Facts::default());
+            let route = PolicyRoute { prefix, source, peer_kind, attributes, facts };
+            peer.terms.import.decide(&route).end.map(|(_, rule)| rule.name.clone())
         });
         let is_changed = received != path.attributes;
         ImportExplanation { received: is_changed.then(|| self.attributes(received)).flatten(), rule }

@@ -4,6 +4,7 @@
 mod counts;
 pub mod explain;
 mod routes;
+mod trial;
 
 pub use explain::{ExportExplanation, ExportFate, ImportExplanation, RouteExplanation};
 
@@ -11,6 +12,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+pub use trial::{PolicyDirection, TrialPage, TrialPlace, Tried, TriedRoute};
 
 use super::event::{Ineligible, LossReason, NotMultipath};
 use crate::wire::Origin;

@@ -12,7 +12,7 @@ use super::super::event::{Ineligible, NextHopStatus};
 use super::super::family::{Family, Prefix};
 use super::super::loc::verdict;
 use super::super::path::{Path, Refusal, Slot};
-use super::super::policy::{PolicyRoute, SourceMatch};
+use super::super::policy::{Facts, PolicyRoute, SourceMatch};
 use super::super::rules::DecisionRules;
 use super::super::table::{Destination, PrefixId, Table};
 use super::{
@@ -271,13 +271,14 @@ impl Rib {
             source: SourceMatch::Learned,
             peer_kind: peer.terms.negotiated.kind,
             attributes: &set.attributes,
+            facts: &Facts::default(),
         };
-        peer.terms.import.decide(&route).map(|(_, rule)| rule.name.clone()).unwrap_or_default()
+        peer.terms.import.decide(&route).end.map(|(_, rule)| rule.name.clone()).unwrap_or_default()
     }
 }
 
 impl AttributesSnapshot {
-    fn of(attributes: &PathAttributes) -> Self {
+    pub(super) fn of(attributes: &PathAttributes) -> Self {
         Self {
             next_hop: attributes.next_hop.map(|next_hop| next_hop.addr()),
             as_path: attributes.as_path.to_string(),
