@@ -105,6 +105,12 @@ pub enum Verb {
         #[command(flatten)]
         output: Output,
     },
+    /// Why something is as it is
+    Explain {
+        /// What
+        #[command(subcommand)]
+        what: Explain,
+    },
     /// BGPFilters: which rule decides how many routes; `manx policy test` tests them
     #[command(args_conflicts_with_subcommands = true)]
     Policy {
@@ -121,6 +127,19 @@ pub enum Verb {
     Completions {
         /// For this shell
         shell: clap_complete::Shell,
+    },
+}
+
+/// What `manx explain` explains.
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum Explain {
+    /// Every path of one route: how it came in, who won and why, how it resolves, what the kernel has, who was told
+    Route {
+        /// A prefix (exact) or an address (longest match)
+        prefix: String,
+        /// How to print
+        #[command(flatten)]
+        output: Output,
     },
 }
 

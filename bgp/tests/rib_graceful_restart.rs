@@ -334,3 +334,45 @@ fn a_neighbor_that_is_deleted_is_not_waited_for() {
     world.event(RibEvent::Neighbors(vec![peer_id(1)]));
     assert!(world.in_sync);
 }
+
+/// What a route of ours is about to resolve is waited for, so that what a former run left of it is not taken away.
+#[test]
+fn start_up_waits_for_a_next_hop_that_a_best_route_leads_to_but_not_for_long() {
+    for comes in [true, false] {
+        let mut world = World::new();
+        world.resolve = false;
+        world.event(RibEvent::Neighbors(vec![peer_id(1)]));
+        let peer = world.up(ibgp(1));
+        world.next_hop("10.0.0.1", NextHopStatus::Reachable { metric: 0 });
+        world.update(peer, reach(&via("10.9.9.9", &[65001]), &["10.1.0.0/16"]));
+        world.next_hop("10.9.9.9", NextHopStatus::Unreachable { reason: "no route".into() });
+        world.update(peer, reach(&via("10.0.0.1", &[65001]), &["10.9.9.9/32"]));
+        world.next_hop("10.0.0.1", NextHopStatus::Reachable { metric: 0 });
+        world.update(peer, end_of_rib(V4));
+        world.update(peer, end_of_rib(V6));
+        assert!(!world.in_sync);
+        if comes {
+            world.next_hop("10.9.9.9", NextHopStatus::Reachable { metric: 1024 });
+            assert_eq!(world.best("10.1.0.0/16").as_deref(), Some("peer1"));
+        } else {
+            world.pass(4);
+            assert!(!world.in_sync);
+            world.pass(1);
+        }
+        assert!(world.in_sync);
+    }
+}
+
+/// A route that contains its own next hop will not resolve it.
+#[test]
+fn start_up_does_not_wait_for_what_nothing_leads_to() {
+    let mut world = World::new();
+    world.resolve = false;
+    world.event(RibEvent::Neighbors(vec![peer_id(1)]));
+    let peer = world.up(ibgp(1));
+    world.update(peer, reach(&via("10.9.9.9", &[65001]), &["10.9.9.0/24"]));
+    world.next_hop("10.9.9.9", NextHopStatus::Unreachable { reason: "no route".into() });
+    world.update(peer, end_of_rib(V4));
+    world.update(peer, end_of_rib(V6));
+    assert!(world.in_sync);
+}

@@ -12,12 +12,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgp::peer::{NextHopMode, PeerRestart};
+use bgp::rib::snapshot::ExportFate;
 use bgp::rib::{
     CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopChange,
     NextHopStatus, OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
     STALE_PATHS_MAX_SECS, SharedLink, SourceMatch, UpdateRules,
 };
-use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
+use bgp::wire::{
+    AsPath, Community, EncodeContext, ExtendedCommunity, NextHop, Origin, PathAttributes, Segment,
+};
 use bgp::{AfiSafi, Asn, ClusterId, NextHopKey, Nlri, PeerId, PeerKind, RouterId};
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -177,6 +180,10 @@ enum Op {
     /// Every next hop that is asked about, and was not answered, is there.
     Resolve,
     Configure(RibConfig),
+    Bandwidth {
+        peer: u8,
+        bytes_per_sec: Option<u64>,
+    },
     /// `None`: it keeps what it has.
     Policy {
         peer: u8,
@@ -243,8 +250,16 @@ fn attributes() -> impl Strategy<Value = PathAttributes> {
         ],
         prop_oneof![4 => Just(None), 1 => Just(Some(ROUTER_ID)), 2 => Just(Some(RouterId([10, 0, 0, 1].into())))],
         prop_oneof![4 => Just(vec![]), 1 => Just(vec![1]), 1 => Just(vec![9, 2]), 2 => Just(vec![9])],
+        prop_oneof![2 => Just(None), 4 => (0..2u8, 1..5u16).prop_map(Some)],
     )
-        .prop_map(|(as_path, local_pref, med, origin, hop, communities, originator_id, clusters)| PathAttributes {
+        .prop_map(|(as_path, local_pref, med, origin, hop, communities, originator_id, clusters, speed)| PathAttributes {
+            extended_communities: speed
+                .map(|(kind, speed)| {
+                    let [a, b, c, d] = f32::from(speed).to_be_bytes();
+                    ExtendedCommunity([kind * 0x40, 4, 0, 7, a, b, c, d])
+                })
+                .into_iter()
+                .collect(),
             as_path,
             local_pref,
             med,
@@ -325,6 +340,8 @@ fn ops() -> impl Strategy<Value = Op> {
         6 => (0..REPORTED.len(), statuses()).prop_map(|(next_hop, status)| Op::NextHop { next_hop, status }),
         6 => Just(Op::Resolve),
         1 => configs().prop_map(Op::Configure),
+        1 => (0..PEERS, prop::option::of(1..4u64))
+            .prop_map(|(peer, bytes_per_sec)| Op::Bandwidth { peer, bytes_per_sec }),
         2 => (0..PEERS, maybe_policies(), maybe_policies())
             .prop_map(|(peer, import, export)| Op::Policy { peer, import, export }),
         2 => (prop_oneof![Just(6), 8..PEERS], 0..4u8)
@@ -555,7 +572,13 @@ impl Model {
                 continue;
             }
             let kind = terms.negotiated.kind;
-            let outcome = outcome(&terms.import, key.0, SourceMatch::Learned, kind, &path.received);
+            let mut received = path.received.clone();
+            if let Some(speed) = terms.link_bandwidth.filter(|_| kind == PeerKind::Ebgp) {
+                let [a, b, c, d] = (speed as f32).to_be_bytes();
+                let [high, low] = (LOCAL_AS.0 as u16).to_be_bytes();
+                received.extended_communities = vec![ExtendedCommunity([0x40, 4, high, low, a, b, c, d])];
+            }
+            let outcome = outcome(&terms.import, key.0, SourceMatch::Learned, kind, &received);
             path.is_rejected = outcome == Outcome::Rejected;
             path.attributes = match outcome {
                 Outcome::Accepted(made) | Outcome::Unmatched(made) => {
@@ -567,10 +590,29 @@ impl Model {
                     }
                     attributes
                 }
-                Outcome::Rejected => path.received.clone(),
+                Outcome::Rejected => received,
             };
             naive_rules::receive(terms, &mut path.attributes);
         }
+    }
+
+    /// Shares in the proportion of whole bytes per second, all of them small enough here to be exact.
+    fn weights(&self, used: &[Key]) -> Vec<u16> {
+        let speed = |key: &Key| {
+            let all = self.paths[key].attributes.extended_communities.iter().map(|community| community.0);
+            let speeds = all.filter(|octets| octets[0] & !0x40 == 0 && octets[1] == 4);
+            speeds.map(|octets| f32::from_be_bytes([octets[4], octets[5], octets[6], octets[7]]) as u16).min()
+        };
+        let speeds: Option<Vec<u16>> = used.iter().map(speed).collect();
+        let Some(speeds) = speeds else { return vec![1; used.len()] };
+        let fastest = *speeds.iter().max().unwrap();
+        let scaled: Vec<u16> = speeds
+            .iter()
+            .map(|speed| (f64::from(*speed) * 256.0 / f64::from(fastest)).round() as u16)
+            .collect();
+        let divisor =
+            (1..=256).rev().find(|divisor| scaled.iter().all(|weight| weight % divisor == 0)).unwrap();
+        scaled.iter().map(|weight| weight / divisor).collect()
     }
 
     fn recompute(&mut self) {
@@ -683,6 +725,7 @@ impl Model {
             }
             sent.originator_id = None;
             sent.cluster_list.clear();
+            sent.extended_communities.retain(|community| community.0[0] & 0x40 == 0);
             return Some(sent);
         }
         sent.local_pref = Some(sent.local_pref.unwrap_or(100));
@@ -869,6 +912,13 @@ impl Both {
                 self.model.config = Some(config.clone());
                 self.world.feed(RibEvent::Configure(config));
             }
+            Op::Bandwidth { peer, bytes_per_sec } => {
+                let id = peer_id(peer.into());
+                if let Some(peer) = self.model.peers.get_mut(&id) {
+                    peer.terms.link_bandwidth = bytes_per_sec;
+                }
+                self.world.feed(RibEvent::LinkBandwidth { peer: id, bytes_per_sec });
+            }
             Op::Policy { peer, import, export } => {
                 let (old_import, old_export) = self.policies.get(&peer).cloned().unwrap_or_default();
                 let import = import.map_or(old_import, Arc::new);
@@ -983,11 +1033,13 @@ impl Both {
     fn check_loc(&self) {
         let mut expected = BTreeMap::new();
         for (prefix, used) in &self.model.best {
+            let weights = self.model.weights(used);
             let used: Vec<_> = used
                 .iter()
-                .map(|key| {
+                .zip(weights)
+                .map(|(key, weight)| {
                     let source = key.1.map_or(PathSource::Local, PathSource::Peer);
-                    (source, self.model.paths[key].attributes.clone())
+                    (source, self.model.paths[key].attributes.clone(), weight)
                 })
                 .collect();
             expected.insert(*prefix, used);
@@ -999,7 +1051,10 @@ impl Both {
             .map(|(prefix, paths)| {
                 (
                     *prefix,
-                    paths.iter().map(|path| (path.source.clone(), (*path.attributes).clone())).collect(),
+                    paths
+                        .iter()
+                        .map(|path| (path.source.clone(), (*path.attributes).clone(), path.weight))
+                        .collect(),
                 )
             })
             .collect();
@@ -1009,7 +1064,30 @@ impl Both {
         assert_eq!(self.world.tracked, used, "tracked next hops");
     }
 
+    /// Nobody is said to have what he has not, and nothing is said to be on its way when all is told.
+    fn check_explanations(&self) {
+        for prefix in self.model.paths.keys().map(|key| key.0).collect::<BTreeSet<_>>() {
+            for export in &self.world.rib.explain(prefix, false).unwrap().exports {
+                let is_it = |(id, _): &(&PeerId, &Told)| {
+                    self.model.peers.get(*id).is_some_and(|peer| peer.terms.name == export.peer)
+                };
+                let told = self.world.told.iter().find(is_it);
+                let holds = told.is_some_and(|(_, told)| told.paths.keys().any(|nlri| nlri.prefix == prefix));
+                match &export.fate {
+                    ExportFate::Advertised { .. } => assert!(holds, "{prefix}: {export:?}"),
+                    ExportFate::Pending => panic!("{prefix}: {export:?}"),
+                    ExportFate::Down => assert!(told.is_none(), "{prefix}: {export:?}"),
+                    ExportFate::Family
+                    | ExportFate::NoBest
+                    | ExportFate::Source
+                    | ExportFate::Withheld { .. } => assert!(!holds, "{prefix}: {export:?}"),
+                }
+            }
+        }
+    }
+
     fn check_peers(&mut self) {
+        self.check_explanations();
         let is_up = |peer: &ModelPeer| peer.up && !peer.terms.negotiated.encode.add_path_send.is_empty();
         if !self.model.peers.values().any(is_up) {
             self.path_ids.clear();

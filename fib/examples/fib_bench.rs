@@ -38,7 +38,13 @@ fn main() {
     }
     let namespace = File::open(format!("/run/netns/{name}")).unwrap();
     let options = FibOptions {
-        config: FibConfig { table: 254, metric_v4: 1024, metric_v6: 1024, install: true },
+        config: FibConfig {
+            table: 254,
+            metric_v4: 1024,
+            metric_v6: 1024,
+            install: true,
+            resolve_through_default: true,
+        },
         seed: 1,
         before_open: Some(Box::new(move || Ok(setns(namespace, CloneFlags::CLONE_NEWNET)?))),
     };

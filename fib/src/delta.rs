@@ -102,7 +102,14 @@ impl Wanted {
     }
 
     pub(crate) fn to_route(&self, key: RouteKey) -> Route {
-        Route { key, kind: self.kind, protocol: PROTOCOL, next_hops: self.next_hops.clone(), source: None }
+        Route {
+            key,
+            kind: self.kind,
+            protocol: PROTOCOL,
+            next_hops: self.next_hops.clone(),
+            source: None,
+            object: None,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Everything that can happen to the FIB and everything it can ask for.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -17,6 +19,8 @@ pub struct FibConfig {
     pub metric_v6: u32,
     /// False resolves next hops and reports, but writes nothing.
     pub install: bool,
+    /// A next hop may be found through a default route.
+    pub resolve_through_default: bool,
 }
 
 /// One usable path of a learned route.
@@ -81,6 +85,9 @@ pub enum FibEvent {
     },
     /// The whole set of own blocks larger than one address; each gets a blackhole for its unused part.
     OwnBlocks(Vec<IpNet>),
+    /// The whole set of peers that are reached by a gateway (`reachableBy`), each with its gateway: a host route to the
+    /// peer, there before any session to it.
+    PeerGateways(Vec<(IpAddr, IpAddr)>),
     /// BGP's picture is complete: from now on what it does not name may be removed.
     LearnedInSync,
     /// Resolve this next hop and report it, now and on every change.
@@ -99,6 +106,9 @@ pub enum FibEvent {
     /// The kernel no longer has this route. Carries the whole route because the kernel reports a removal
     /// per route, not per key.
     ActualGone(Route),
+    /// A next-hop object (`ip nexthop`) appeared, changed or went. With one, routes go by it change or go, and of that
+    /// the kernel says nothing.
+    NextHopObject(u32),
     /// A full dump begins: what it does not name is gone.
     ScanStarted,
     /// The dump is complete. Links have been given before routes.
@@ -123,7 +133,7 @@ pub enum FibEvent {
 pub struct NextHopReport {
     /// The next hop.
     pub next_hop: NextHopKey,
-    /// `Ok(metric)` (0 when connected) or why it does not resolve.
+    /// `Ok(metric)` (0 when connected, else that of the kernel route that resolves it) or why it does not resolve.
     pub status: Result<u32, String>,
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map},
+    net::IpAddr,
     time::Instant,
 };
 
@@ -120,12 +121,20 @@ impl Fib {
             FibEvent::Learned { prefix, route } => {
                 let prefix = prefix.trunc();
                 self.sources.set_learned(prefix, route, &mut self.hops);
+                self.hops.touch_prefix(prefix);
                 self.dirty.insert(prefix);
             }
             FibEvent::OwnBlocks(blocks) => {
                 let blocks = blocks.iter().map(IpNet::trunc).collect();
                 self.dirty.extend(self.sources.set_own_blocks(blocks));
                 self.open(Gates { own_blocks_given: true, ..self.gates });
+            }
+            FibEvent::PeerGateways(gateways) => {
+                let host = |(peer, gateway): (IpAddr, IpAddr)| (IpNet::from(peer), gateway);
+                let gateways = gateways.into_iter().map(host).collect();
+                let changed = self.sources.set_gateways(gateways, &mut self.hops);
+                changed.iter().for_each(|prefix| self.hops.touch_prefix(*prefix));
+                self.dirty.extend(changed);
             }
             FibEvent::LearnedInSync => self.open(Gates { learned_in_sync: true, ..self.gates }),
             FibEvent::TrackNextHop(next_hop) => self.hops.track(next_hop),
@@ -135,6 +144,11 @@ impl Fib {
             FibEvent::Actual(route) => self.handle_actual(route, false),
             FibEvent::ActualReplaced(route) => self.handle_actual(route, true),
             FibEvent::ActualGone(route) => self.handle_actual_gone(route),
+            FibEvent::NextHopObject(object) => {
+                if self.foreign.values().any(|table| table.goes_by(object)) {
+                    self.scan.want();
+                }
+            }
             FibEvent::ScanStarted => self.scan.handle_started(),
             FibEvent::ScanDone => self.handle_scan_done(now),
             FibEvent::ScanFailed(_) => self.scan.handle_failed(now),
@@ -194,6 +208,7 @@ impl Fib {
             self.set_want(key, Want::Nothing);
         }
         self.config = config;
+        self.hops.touch_all();
         if !same_table {
             self.scanned = false;
             self.scan.want();
@@ -229,7 +244,15 @@ impl Fib {
             && self.hops.has_dirty()
             && let (Some(main), Some(local)) = (self.foreign.get(&TABLE_MAIN), self.foreign.get(&TABLE_LOCAL))
         {
-            let resolver = Resolver { main, local, links: &self.links };
+            let FibConfig { metric_v4, metric_v6, resolve_through_default, .. } = self.config;
+            let resolver = Resolver {
+                main,
+                local,
+                links: &self.links,
+                own: &self.sources,
+                own_metrics: (metric_v4, metric_v6),
+                through_default: resolve_through_default,
+            };
             affected.append(&mut self.hops.settle(&resolver));
         }
         for prefix in affected {

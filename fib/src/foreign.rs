@@ -22,6 +22,8 @@ pub(crate) struct ForeignTable {
     routes: JointPrefixMap<IpNet, HeldList>,
     /// Prefixes with a route over a link, because a lost link takes them along in silence.
     by_link: BTreeMap<u32, BTreeSet<IpNet>>,
+    /// How many routes go by a next-hop object.
+    by_object: BTreeMap<u32, usize>,
     len: usize,
 }
 
@@ -72,6 +74,11 @@ impl ForeignTable {
             .collect()
     }
 
+    /// Whether a route goes by this next-hop object.
+    pub(crate) fn goes_by(&self, object: u32) -> bool {
+        self.by_object.contains_key(&object)
+    }
+
     /// Who holds this prefix and metric.
     pub(crate) fn holder(&self, prefix: IpNet, metric: u32) -> Option<&Held> {
         self.routes.get(&prefix)?.iter().find(|held| held.metric == metric)
@@ -84,12 +91,28 @@ impl ForeignTable {
         found
     }
 
+    /// The routes to exactly this prefix.
+    pub(crate) fn at(&self, prefix: IpNet) -> Option<&HeldList> {
+        self.routes.get(&prefix)
+    }
+
     fn edit<R>(&mut self, prefix: IpNet, change: impl FnOnce(&mut HeldList) -> R) -> R {
         let mut list = self.routes.remove(&prefix).unwrap_or_default();
         let links_before = links_of(&list);
         self.len -= list.len();
+        for object in list.iter().filter_map(|held| held.object) {
+            if let Some(count) = self.by_object.get_mut(&object) {
+                *count -= 1;
+                if *count == 0 {
+                    self.by_object.remove(&object);
+                }
+            }
+        }
         let result = change(&mut list);
         self.len += list.len();
+        for object in list.iter().filter_map(|held| held.object) {
+            *self.by_object.entry(object).or_default() += 1;
+        }
         let links_after = links_of(&list);
         for link in links_before.iter().filter(|link| !links_after.contains(link)) {
             if let Some(prefixes) = self.by_link.get_mut(link) {

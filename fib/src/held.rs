@@ -23,6 +23,8 @@ pub(crate) struct Held {
     pub(crate) protocol: u8,
     pub(crate) next_hops: SmallVec<[NextHop; 1]>,
     pub(crate) source: Option<IpAddr>,
+    /// Says where to look when next-hop objects change; no part of what a route is.
+    pub(crate) object: Option<u32>,
     /// Scan in which it was last confirmed.
     pub(crate) epoch: u32,
 }
@@ -51,13 +53,13 @@ pub(crate) enum LinkLoss {
 
 impl Held {
     pub(crate) fn new(route: Route, epoch: u32) -> Self {
-        let Route { key, kind, protocol, mut next_hops, source } = route;
+        let Route { key, kind, protocol, mut next_hops, source, object } = route;
         next_hops.sort_unstable();
         if let [only] = next_hops.as_mut_slice() {
             // The kernel has no weight for a single next hop.
             only.weight = 1;
         }
-        Self { metric: key.metric, kind, protocol, next_hops, source, epoch }
+        Self { metric: key.metric, kind, protocol, next_hops, source, object, epoch }
     }
 
     pub(crate) fn to_route(&self, key: RouteKey) -> Route {
@@ -67,6 +69,7 @@ impl Held {
             protocol: self.protocol,
             next_hops: self.next_hops.clone(),
             source: self.source,
+            object: self.object,
         }
     }
 

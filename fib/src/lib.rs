@@ -47,5 +47,7 @@ pub use event::{
 pub use fib::{Counters, Fib};
 pub use next_hop_key::{InterfaceName, NextHopKey};
 pub use route::{NextHop, PROTOCOL, Route, RouteKey, RouteKind};
-pub use snapshot::{FibSnapshot, FibSummary, NextHopSnapshot, NextHopView, RouteSnapshot, RouteState};
+pub use snapshot::{
+    FibSnapshot, FibSummary, NextHopSnapshot, NextHopView, RouteSnapshot, RouteState, ThroughView,
+};
 pub use source::RouteSource;

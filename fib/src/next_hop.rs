@@ -19,6 +19,8 @@ pub(crate) struct NextHops {
     dirty: BTreeSet<NextHopKey>,
     /// Tracked, with a status that was not reported yet.
     unreported: BTreeSet<NextHopKey>,
+    /// By next hop: those that consulted it.
+    consulted_by: BTreeMap<NextHopKey, BTreeSet<NextHopKey>>,
 }
 
 #[derive(Debug)]
@@ -27,6 +29,8 @@ struct Tracked {
     tracked: bool,
     result: Result<Resolution, Unresolved>,
     links: SmallVec<[u32; 2]>,
+    /// Next hops of our own routes that its resolution went through, or tried to.
+    consulted: SmallVec<[NextHopKey; 1]>,
     reported: Option<Result<u32, String>>,
 }
 
@@ -67,20 +71,30 @@ impl NextHops {
         }
     }
 
-    /// A foreign route to this prefix appeared, changed or went.
+    /// A route to this prefix appeared, changed or went, foreign or ours.
     pub(crate) fn touch_prefix(&mut self, prefix: IpNet) {
-        let inside = self.hops.range(NextHopKey::from(prefix.network())..).map(|(hop, _)| *hop);
-        self.dirty.extend(inside.take_while(|hop| hop.address <= prefix.broadcast()));
+        let start = NextHopKey::from(prefix.network());
+        let is_inside = |hop: &NextHopKey| hop.address <= prefix.broadcast();
+        let inside = self.hops.range(start..).map(|(hop, _)| *hop);
+        self.dirty.extend(inside.take_while(is_inside));
+        // Each names everything that its resolution consulted, however deep.
+        let consulted = self.consulted_by.range(start..).take_while(|(hop, _)| is_inside(hop));
+        self.dirty.extend(consulted.flat_map(|(_, behind)| behind));
+    }
+
+    /// What resolves may have changed altogether.
+    pub(crate) fn touch_all(&mut self) {
+        self.dirty.extend(self.hops.keys());
     }
 
     /// A link changed, and has or had this name. Next hops are few (neighbours, not routes), so looking at each
     /// is cheap.
     pub(crate) fn touch_link(&mut self, index: u32, name: &str) {
         let is_named = |interface: InterfaceName| interface.as_str() == name;
-        let affected = self
-            .hops
-            .iter()
-            .filter(|(hop, entry)| entry.links.contains(&index) || hop.interface.is_some_and(is_named));
+        let is_on = |hop: &NextHopKey| hop.interface.is_some_and(is_named);
+        let affected = self.hops.iter().filter(|(hop, entry)| {
+            entry.links.contains(&index) || is_on(hop) || entry.consulted.iter().any(is_on)
+        });
         self.dirty.extend(affected.map(|(hop, _)| *hop));
     }
 
@@ -89,8 +103,10 @@ impl NextHops {
         let mut affected = BTreeSet::new();
         while let Some(next_hop) = self.dirty.pop_first() {
             let Some(entry) = self.hops.get_mut(&next_hop) else { continue };
-            let Answer { result, links } = resolver.resolve(next_hop);
+            let Answer { result, links, consulted } = resolver.resolve(next_hop);
             entry.links = links;
+            let before = std::mem::replace(&mut entry.consulted, consulted.clone());
+            relink(&mut self.consulted_by, next_hop, &before, &consulted);
             if entry.tracked && entry.reported.as_ref() != Some(&status(&result)) {
                 self.unreported.insert(next_hop);
             }
@@ -133,6 +149,7 @@ impl NextHops {
                 tracked: false,
                 result: Err(Unresolved::NotScanned),
                 links: SmallVec::new(),
+                consulted: SmallVec::new(),
                 reported: None,
             }
         })
@@ -140,9 +157,31 @@ impl NextHops {
 
     fn forget_if_unused(&mut self, next_hop: NextHopKey) {
         if self.hops.get(&next_hop).is_some_and(|entry| entry.users.is_empty() && !entry.tracked) {
-            self.hops.remove(&next_hop);
+            if let Some(entry) = self.hops.remove(&next_hop) {
+                relink(&mut self.consulted_by, next_hop, &entry.consulted, &[]);
+            }
             self.dirty.remove(&next_hop);
         }
+    }
+}
+
+/// Keeps the index from consulted to consulting in step.
+fn relink(
+    index: &mut BTreeMap<NextHopKey, BTreeSet<NextHopKey>>,
+    next_hop: NextHopKey,
+    before: &[NextHopKey],
+    after: &[NextHopKey],
+) {
+    for gone in before.iter().filter(|hop| !after.contains(hop)) {
+        if let Some(behind) = index.get_mut(gone) {
+            behind.remove(&next_hop);
+            if behind.is_empty() {
+                index.remove(gone);
+            }
+        }
+    }
+    for new in after.iter().filter(|hop| !before.contains(hop)) {
+        index.entry(*new).or_default().insert(next_hop);
     }
 }
 

@@ -68,4 +68,6 @@ pub struct Route {
     pub next_hops: SmallVec<[NextHop; 1]>,
     /// Preferred source address (`RTA_PREFSRC`).
     pub source: Option<IpAddr>,
+    /// The next-hop object (`ip nexthop`) that it goes by; never ours. It shares its fate, without a word of its own.
+    pub object: Option<u32>,
 }

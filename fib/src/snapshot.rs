@@ -10,6 +10,7 @@ use crate::{
     Fib, NextHop, NextHopKey, RouteKey, RouteKind,
     delta::{Entry, Step, Want},
     ownership::protocol_name,
+    resolve::Through,
     source::RouteSource,
 };
 
@@ -110,6 +111,15 @@ pub enum RouteState {
     Failed,
 }
 
+/// A route that took part in the resolution of a next hop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ThroughView {
+    /// Its destination.
+    pub prefix: IpNet,
+    /// Who made it, as iproute2 calls it.
+    pub protocol: String,
+}
+
 /// One next hop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NextHopSnapshot {
@@ -119,7 +129,10 @@ pub struct NextHopSnapshot {
     pub routes: usize,
     /// Where it leads; empty when unresolved.
     pub via: Vec<NextHopView>,
-    /// 0 when connected, else the foreign route's metric or 1; absent when unresolved.
+    /// The route that resolves it, and if that is ours the one that resolves that one's next hop, and so on; empty
+    /// when unresolved.
+    pub through: Vec<ThroughView>,
+    /// 0 when connected, else the kernel metric of the route that resolves it, or 1; absent when unresolved.
     pub metric: Option<u32>,
     /// Why it does not resolve.
     pub reason: Option<String>,
@@ -129,19 +142,30 @@ impl Fib {
     /// The whole picture. Linear in the number of routes.
     #[must_use]
     pub fn snapshot(&self) -> FibSnapshot {
-        let next_hops = self
-            .hops
+        let routes = self.entries.iter().map(|(key, entry)| self.route(*key, entry)).collect();
+        FibSnapshot { summary: self.summary(), routes, next_hops: self.next_hop_snapshots() }
+    }
+
+    /// Of one prefix under the configured table and metric, with the next hops of all: those are few.
+    #[must_use]
+    pub fn route_snapshot(&self, prefix: IpNet) -> FibSnapshot {
+        let key = self.key(prefix);
+        let routes = self.entries.get(&key).map(|entry| self.route(key, entry)).into_iter().collect();
+        FibSnapshot { summary: self.summary(), routes, next_hops: self.next_hop_snapshots() }
+    }
+
+    fn next_hop_snapshots(&self) -> Vec<NextHopSnapshot> {
+        self.hops
             .iter()
             .map(|(next_hop, routes, result)| NextHopSnapshot {
                 next_hop,
                 routes,
                 via: result.as_ref().map_or_else(|_| Vec::new(), |r| self.view(&r.hops)),
+                through: result.as_ref().map_or_else(|_| Vec::new(), |r| through(&r.through)),
                 metric: result.as_ref().ok().map(|r| r.metric),
                 reason: result.as_ref().err().map(ToString::to_string),
             })
-            .collect();
-        let routes = self.entries.iter().map(|(key, entry)| self.route(*key, entry)).collect();
-        FibSnapshot { summary: self.summary(), routes, next_hops }
+            .collect()
     }
 
     /// The figures alone.
@@ -256,4 +280,14 @@ impl Fib {
             })
             .collect()
     }
+}
+
+fn through(routes: &[Through]) -> Vec<ThroughView> {
+    routes
+        .iter()
+        .map(|route| ThroughView {
+            prefix: route.prefix,
+            protocol: protocol_name(route.protocol).into_owned(),
+        })
+        .collect()
 }

@@ -155,7 +155,13 @@ fn a_link_that_comes_back_is_found_by_its_name() {
 #[test]
 fn a_table_and_a_metric_of_our_own() {
     let Some(netns) = Netns::create("a_table_and_a_metric_of_our_own") else { return };
-    let fib = netns.start_with(fib::FibConfig { table: 5000, metric_v4: 7, metric_v6: 9, install: true });
+    let fib = netns.start_with(fib::FibConfig {
+        table: 5000,
+        metric_v4: 7,
+        metric_v6: 9,
+        install: true,
+        resolve_through_default: true,
+    });
     fib.own(&["10.244.0.0/26"]);
     fib.learn(&[("10.244.1.0/26", &["10.0.0.2"]), ("fd44:1::/122", &["fd00::2"])]);
     fib.in_sync();
@@ -178,7 +184,13 @@ fn the_kernel_s_own_words_reach_the_snapshot_and_the_route_is_tried_again() {
     let Some(netns) = Netns::create("the_kernel_s_own_words_reach_the_snapshot") else { return };
     // For us the next hop is connected; in a table of its own the kernel asks the rules as well.
     netns.ip("rule add pref 10 to 10.0.0.2 prohibit");
-    let fib = netns.start_with(fib::FibConfig { table: 5000, metric_v4: 7, metric_v6: 9, install: true });
+    let fib = netns.start_with(fib::FibConfig {
+        table: 5000,
+        metric_v4: 7,
+        metric_v6: 9,
+        install: true,
+        resolve_through_default: true,
+    });
     fib.learn(&[("10.244.1.0/26", &["10.0.0.2"]), ("10.244.2.0/26", &["10.0.0.3"])]);
     netns::eventually("the other is installed", || {
         fib.route("10.244.2.0/26").is_some_and(|route| route.state == fib::RouteState::Installed)

@@ -59,7 +59,13 @@ fn lost_notifications_are_made_up_for_by_a_scan() {
         stuck.send(report).unwrap();
         let _ = released.recv();
     });
-    let config = fib::FibConfig { table: 254, metric_v4: 1024, metric_v6: 1024, install: true };
+    let config = fib::FibConfig {
+        table: 254,
+        metric_v4: 1024,
+        metric_v6: 1024,
+        install: true,
+        resolve_through_default: true,
+    };
     let fib = netns.start_reporting(config, sink, held_up);
     fib.own(&[]);
     fib.learn(&[("10.244.1.0/26", &["10.0.0.2"]), ("fd44:1::/122", &["fd00::2"])]);

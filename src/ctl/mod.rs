@@ -1,6 +1,7 @@
 //! The command line against the running agent: ask for one document, print it. Decides nothing.
 
 mod client;
+mod explain;
 mod policy;
 mod show;
 mod table;
@@ -17,7 +18,7 @@ use crate::daemon::protocol::{
     FibDocument, PeersDocument, PolicyDocument, RefreshDocument, RoutesDocument, StatusDocument,
 };
 use crate::daemon::settings_or_exit;
-use crate::dispatch::{CommandLine, CtlOptions, Direction, Output, OutputFormat, Verb};
+use crate::dispatch::{CommandLine, CtlOptions, Direction, Explain, Output, OutputFormat, Verb};
 
 /// Refused or not found.
 const EXIT_REFUSED: u8 = 1;
@@ -57,6 +58,10 @@ pub fn main(options: &CtlOptions) -> ExitCode {
             let path = with_query("/v1/refresh", &[("peer", Some(peer.as_str())), ("direction", direction)]);
             let render = |done: &RefreshDocument, _| show::refresh(done);
             ask_with(options, &path, Some(String::new()), *output, render)
+        }
+        Verb::Explain { what: Explain::Route { prefix, output } } => {
+            let path = with_query("/v1/explain/route", &[("prefix", Some(prefix))]);
+            ask(options, &path, *output, explain::route)
         }
         Verb::Policy { command: Some(command), .. } => policy::main(options, command),
         Verb::Policy { command: None, output } => {

@@ -267,7 +267,7 @@ pub(super) fn fib(document: &FibDocument) -> String {
     render(&["PREFIX", "VIA", "METRIC", "SOURCE", "STATE", "WHY NOT"], &rows)
 }
 
-fn next_hop(hop: &FibNextHopDocument) -> String {
+pub(super) fn next_hop(hop: &FibNextHopDocument) -> String {
     let gateway = hop.gateway.map_or_else(String::new, |gateway| format!("{gateway} "));
     let weight = if hop.weight == 1 { String::new() } else { format!(" weight {}", hop.weight) };
     format!("{gateway}dev {}{weight}", hop.device)

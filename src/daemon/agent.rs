@@ -16,11 +16,11 @@ use ipnet::IpNet;
 use tokio::sync::watch;
 
 use super::protocol::{
-    FibDocument, PeersDocument, PolicyDocument, PolicyTrialDocument, RefreshDocument, RoutesDocument,
-    StatusDocument,
+    ExplainDocument, FibDocument, PeersDocument, PolicyDocument, PolicyTrialDocument, RefreshDocument,
+    RoutesDocument, StatusDocument,
 };
 use crate::node::NodeState;
-use crate::node::{policy_trial, snapshot};
+use crate::node::{explain, policy_trial, snapshot};
 
 /// Routes per question to the RIB's thread, so that a long answer does not hold up routing.
 const PAGE: usize = 4096;
@@ -178,6 +178,21 @@ impl Agent {
     /// Defects that ended the task of a peer.
     pub(super) fn task_failures(&self) -> u64 {
         self.observer.as_ref().map_or(0, Observer::task_failures)
+    }
+
+    /// One route: every path, how it resolves, the kernel, every peer.
+    pub(super) async fn explain_route(&self, asked: &str) -> Result<ExplainDocument, Refusal> {
+        let (prefix, is_longest) = match parse_selection(asked)? {
+            RouteSelection::LongestMatch(prefix) => (prefix, true),
+            RouteSelection::Exact(prefix) => (prefix, false),
+            RouteSelection::All { .. } => return Err(Refusal::bad_request("name a prefix or an address")),
+        };
+        let question = move |rib: &bgp::rib::Rib| rib.explain(prefix, is_longest);
+        let explanation = self.rib.query(question).await.ok_or_else(Refusal::stopping)?;
+        let explanation = explanation.ok_or_else(|| Refusal::not_found(no_route(asked)))?;
+        let kernel =
+            self.fib.route_snapshot(explanation.route.prefix).await.map_err(|_| Refusal::stopping())?;
+        Ok(explain::route(&explanation, &kernel, self.fib_enabled))
     }
 
     /// What these manifests would change if they stood in the files.

@@ -72,6 +72,7 @@ fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/routes", get(routes))
         .route("/v1/fib", get(fib))
         .route("/v1/refresh", post(refresh))
+        .route("/v1/explain/route", get(explain_route))
         .route("/v1/policy", get(policy))
         .route("/v1/policy/test", post(try_policy))
         // Sets of a million prefixes.
@@ -130,6 +131,15 @@ async fn refresh(State(agent): State<Arc<Agent>>, Query(query): Query<RefreshQue
 
 async fn fib(State(agent): State<Arc<Agent>>) -> Response {
     answer(agent.fib().await)
+}
+
+#[derive(Deserialize)]
+struct ExplainQuery {
+    prefix: String,
+}
+
+async fn explain_route(State(agent): State<Arc<Agent>>, Query(query): Query<ExplainQuery>) -> Response {
+    answer(agent.explain_route(&query.prefix).await)
 }
 
 async fn policy(State(agent): State<Arc<Agent>>) -> Response {

@@ -16,6 +16,7 @@ pub mod protocol;
 mod sole_writer;
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,8 +30,8 @@ use config::Severity;
 use config::catalog::Resources;
 use config::io::ManifestDirectory;
 use config::settings::Settings;
-use fib::FibEvent;
 use fib::io::{FibHandle, FibOptions};
+use fib::{FibEvent, RouteState};
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -193,6 +194,9 @@ async fn start(settings: &Settings) -> anyhow::Result<(Node, Agent)> {
     Ok((Node { fib, fib_enabled: settings.fib_enabled, speaker, restarting, state, resources }, agent))
 }
 
+/// How long sessions wait for the routes to their peers.
+const GATEWAYS_MAX: Duration = Duration::from_secs(1);
+
 /// What the operator and the service manager say.
 struct Signals {
     terminate: Signal,
@@ -285,8 +289,39 @@ impl Node {
         let Some(desired) = desired.filter(|_| is_new) else { return };
         self.fib.send(FibEvent::Configure(desired.fib.config(self.fib_enabled)));
         self.fib.send(FibEvent::OwnBlocks(desired.blackholes));
+        // A peer's gateway is there before its session, and goes after it.
+        let old = before.desired.as_ref().map(|desired| desired.gateways.clone()).unwrap_or_default();
+        let is_wanted =
+            |(peer, _): &&(IpAddr, IpAddr)| desired.gateways.iter().any(|(other, _)| other == peer);
+        let leaving = old.iter().filter(|gateway| !is_wanted(gateway));
+        let both: Vec<_> = desired.gateways.iter().chain(leaving).copied().collect();
+        if !both.is_empty() {
+            self.fib.send(FibEvent::PeerGateways(both));
+            self.await_gateways(&desired.gateways, &old).await;
+        }
         if let Some(speaker) = &self.speaker {
             speaker.apply(desired.bgp).await;
+        }
+        self.fib.send(FibEvent::PeerGateways(desired.gateways));
+    }
+
+    /// Until the host routes to new peers stand in the kernel, or it is clear that they will not for now: a session
+    /// that finds no route would wait for its next attempt.
+    async fn await_gateways(&self, wanted: &[(IpAddr, IpAddr)], old: &[(IpAddr, IpAddr)]) {
+        let deadline = Instant::now() + GATEWAYS_MAX;
+        let mut poll = tokio::time::interval(Duration::from_millis(5));
+        for (peer, gateway) in wanted.iter().filter(|gateway| self.fib_enabled && !old.contains(gateway)) {
+            loop {
+                poll.tick().await;
+                let Ok(snapshot) = self.fib.route_snapshot((*peer).into()).await else { return };
+                if snapshot.routes.first().is_some_and(|route| route.state == RouteState::Installed) {
+                    break;
+                }
+                if Instant::now() >= deadline {
+                    tracing::warn!(%peer, %gateway, "no route to the peer by its gateway yet (reachableBy): see `manx fib`");
+                    break;
+                }
+            }
         }
     }
 }

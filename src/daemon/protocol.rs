@@ -340,6 +340,76 @@ pub struct FibNextHopDocument {
     pub weight: u16,
 }
 
+/// `GET /v1/explain/route?prefix=…`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplainDocument {
+    /// The route: the one asked for, or the one that packets to the address asked for take.
+    pub prefix: IpNet,
+    /// Every path, best first.
+    pub paths: Vec<ExplainedPath>,
+    /// Whether kernel routes are written.
+    pub fib_enabled: bool,
+    /// Our kernel route; absent when none is wanted or there.
+    pub kernel: Option<FibRouteDocument>,
+    /// Every peer, by name.
+    pub exports: Vec<ExplainedExport>,
+}
+
+/// One path, step by step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplainedPath {
+    /// As in `GET /v1/routes`: as it counts, after import.
+    #[serde(flatten)]
+    pub path: PathDocument,
+    /// Its attributes as the peer sent them; absent when import changed nothing.
+    pub received: Option<PathDocument>,
+    /// The import filter rule that decided; absent when none matches.
+    pub import_rule: Option<String>,
+    /// How its next hop resolves; absent for our own routes.
+    pub resolution: Option<ExplainedNextHop>,
+}
+
+/// How a next hop resolves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplainedNextHop {
+    /// As BGP gave it: an address, behind `%` the link of a link-local one.
+    pub address: String,
+    /// The kernel routes that lead to it: the first contains it, each further one a next hop of the one before.
+    pub through: Vec<ThroughDocument>,
+    /// Where that leads.
+    pub via: Vec<FibNextHopDocument>,
+    /// What step e of the decision compares; absent when it does not resolve.
+    pub cost: Option<u32>,
+    /// Why it does not resolve.
+    pub reason: Option<String>,
+}
+
+/// A kernel route that a next hop resolves through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThroughDocument {
+    /// Its destination.
+    pub prefix: IpNet,
+    /// Who made it: `manx`, `kernel`, `static`, …
+    pub protocol: String,
+}
+
+/// What one peer got of a route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplainedExport {
+    /// The peer's name.
+    pub peer: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// It holds it.
+    pub advertised: bool,
+    /// `advertised`, or why not, in words.
+    pub reason: String,
+    /// The export filter rule that decided; absent when none matches.
+    pub rule: Option<String>,
+    /// As sent; several with add-path.
+    pub paths: Vec<PathDocument>,
+}
+
 /// What `manx policy test` prints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyTestDocument {

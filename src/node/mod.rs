@@ -2,6 +2,7 @@
 //! No sockets, no tasks, no clock; `daemon` runs what is decided here.
 
 pub mod dynamic;
+pub mod explain;
 mod policy;
 pub mod policy_test;
 pub mod policy_trial;

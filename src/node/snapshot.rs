@@ -251,7 +251,7 @@ pub fn route(route: &RibRoute) -> RouteDocument {
     RouteDocument { prefix: route.prefix, paths: route.paths.iter().map(path).collect() }
 }
 
-fn path(path: &PathSnapshot) -> PathDocument {
+pub(super) fn path(path: &PathSnapshot) -> PathDocument {
     let (mut lost_to, mut not_multipath) = (None, None);
     let (ineligible, lost) = match &path.usage {
         PathUsage::Best => (None, None),
@@ -369,7 +369,7 @@ pub fn fib(snapshot: &FibSnapshot, enabled: bool) -> FibDocument {
     FibDocument { counts: fib_counts(&snapshot.summary, enabled), routes }
 }
 
-fn fib_route(route: &RouteSnapshot) -> FibRouteDocument {
+pub(super) fn fib_route(route: &RouteSnapshot) -> FibRouteDocument {
     FibRouteDocument {
         prefix: route.prefix,
         kind: word(&route.kind),
@@ -382,7 +382,7 @@ fn fib_route(route: &RouteSnapshot) -> FibRouteDocument {
     }
 }
 
-fn fib_next_hop(hop: &NextHopView) -> FibNextHopDocument {
+pub(super) fn fib_next_hop(hop: &NextHopView) -> FibNextHopDocument {
     FibNextHopDocument { gateway: hop.gateway, device: hop.device.clone(), weight: hop.weight }
 }
 

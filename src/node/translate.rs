@@ -41,6 +41,8 @@ pub struct Desired {
     pub fib: FibSettings,
     /// Own blocks larger than one address, each with a blackhole for its unused part.
     pub blackholes: Vec<IpNet>,
+    /// Peers that are reached by a gateway, each with it.
+    pub gateways: Vec<(IpAddr, IpAddr)>,
     /// By the names of neighbors that have any: their BGPFilters, in order. For people.
     pub filters: BTreeMap<String, Vec<String>>,
     /// Sessions that are configured but cannot be had, by name. For people.
@@ -54,20 +56,28 @@ pub struct FibSettings {
     pub metric_v4: u32,
     /// Metric of IPv6 routes.
     pub metric_v6: u32,
+    /// Next hops may be found through a default route.
+    pub resolve_through_default: bool,
 }
 
 impl FibSettings {
     /// As the FIB takes it.
     #[must_use]
     pub fn config(self, install: bool) -> FibConfig {
-        FibConfig { table: TABLE_MAIN, metric_v4: self.metric_v4, metric_v6: self.metric_v6, install }
+        FibConfig {
+            table: TABLE_MAIN,
+            metric_v4: self.metric_v4,
+            metric_v6: self.metric_v6,
+            install,
+            resolve_through_default: self.resolve_through_default,
+        }
     }
 }
 
 impl Default for FibSettings {
     fn default() -> Self {
         let metric = expand::NORMAL_ROUTE_PRIORITY_DEFAULT;
-        Self { metric_v4: metric, metric_v6: metric }
+        Self { metric_v4: metric, metric_v6: metric, resolve_through_default: true }
     }
 }
 
@@ -112,7 +122,16 @@ pub fn desired(
         asn: speaker.as_number.number(),
         router_id: speaker.router_id,
         bgp,
-        fib: FibSettings { metric_v4: speaker.metric_v4, metric_v6: speaker.metric_v6 },
+        fib: FibSettings {
+            metric_v4: speaker.metric_v4,
+            metric_v6: speaker.metric_v6,
+            resolve_through_default: speaker.resolve_through_default,
+        },
+        gateways: expansion
+            .sessions
+            .iter()
+            .filter_map(|session| Some((session.address, session.reachable_by?)))
+            .collect(),
         blackholes: own_blocks
             .into_iter()
             .filter(|block| block.prefix_len() < block.max_prefix_len())
@@ -222,6 +241,7 @@ fn neighbor(
         role: session.role.map(bgp_role),
         role_strict: session.role_strict,
         prefix_limit: session.maximum_prefixes.map(prefix_limit),
+        link_bandwidth: session.link_bandwidth.map(|bandwidth| bandwidth.0),
         shutdown: session.shutdown.clone(),
         reflector_client: session.reflector_client.map(ClusterId),
         import,

@@ -17,9 +17,10 @@ pub fn learned(change: &BestChange) -> (IpNet, Option<LearnedRoute>) {
 fn learned_path(path: &BestPath) -> Option<LearnedPath> {
     match path.source {
         PathSource::Local => None,
-        PathSource::Peer(_) => {
-            path.attributes.next_hop_key().map(|key| LearnedPath { next_hop: to_fib(key), weight: 1 })
-        }
+        PathSource::Peer(_) => path
+            .attributes
+            .next_hop_key()
+            .map(|key| LearnedPath { next_hop: to_fib(key), weight: path.weight }),
     }
 }
 
@@ -55,7 +56,11 @@ mod tests {
 
     fn path(source: PathSource, next_hop: &str) -> BestPath {
         let next_hop = Some(next_hop.parse::<IpAddr>().unwrap().into());
-        BestPath { source, attributes: Arc::new(PathAttributes { next_hop, ..Default::default() }) }
+        BestPath {
+            source,
+            attributes: Arc::new(PathAttributes { next_hop, ..Default::default() }),
+            weight: 3,
+        }
     }
 
     fn change(paths: Vec<BestPath>) -> BestChange {
@@ -67,8 +72,10 @@ mod tests {
     #[test]
     fn every_path_of_a_learned_prefix_becomes_a_next_hop() {
         let (_, route) = learned(&change(vec![path(PEER, "192.0.2.1"), path(PEER, "192.0.2.2")]));
-        let hops: Vec<String> = route.unwrap().paths.iter().map(|path| path.next_hop.to_string()).collect();
+        let paths = route.unwrap().paths;
+        let hops: Vec<String> = paths.iter().map(|path| path.next_hop.to_string()).collect();
         assert_eq!(hops, ["192.0.2.1", "192.0.2.2"]);
+        assert!(paths.iter().all(|path| path.weight == 3));
     }
 
     #[test]

@@ -176,6 +176,7 @@ impl RibThread {
             | RibEvent::RefreshEnded { .. }
             | RibEvent::PrefixLimit { .. }
             | RibEvent::AdvertisementInterval { .. }
+            | RibEvent::LinkBandwidth { .. }
             | RibEvent::AddPathMaximum { .. }
             | RibEvent::PolicyChanged { .. }
             | RibEvent::RulesChanged { .. }

@@ -51,6 +51,7 @@ impl ConfigChange {
             role,
             role_strict,
             prefix_limit,
+            link_bandwidth,
             shutdown,
             reflector_client,
             import,
@@ -79,6 +80,7 @@ impl ConfigChange {
             when(*tcp_ao != new.tcp_ao, Self::Reset),
             when(*shutdown != new.shutdown, Self::Reset),
             // The RIB is told, and works the difference out.
+            when(*link_bandwidth != new.link_bandwidth, Self::Live),
             when(*import != new.import, Self::Live),
             when(*export != new.export, Self::Live),
             when(*rules != new.rules, Self::Live),

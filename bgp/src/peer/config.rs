@@ -155,6 +155,9 @@ pub struct NeighborConfig {
     pub role_strict: bool,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
+    /// Bandwidth of the link to it, bytes per second: its routes carry that (draft-ietf-idr-link-bandwidth). Has no
+    /// meaning on internal sessions.
+    pub link_bandwidth: Option<u64>,
     /// Administratively down, with a text for the other operator (RFC 9003; empty for none).
     pub shutdown: Option<String>,
     /// We reflect for it: it is our client and this is our cluster (RFC 4456).
@@ -207,6 +210,7 @@ impl NeighborConfig {
             role: None,
             role_strict: false,
             prefix_limit: None,
+            link_bandwidth: None,
             shutdown: None,
             reflector_client: None,
             import: Arc::default(),

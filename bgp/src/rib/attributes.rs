@@ -2,12 +2,14 @@
 //! decision needs worked out beforehand. A path or an Adj-RIB-Out entry holds a four-octet handle.
 
 use std::hash::BuildHasher;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::next_hop::NextHopId;
+use super::weight::bandwidth;
 use crate::wire::{Community, Origin, PathAttributes};
 use crate::{Asn, RouterId};
 
@@ -36,6 +38,8 @@ pub(super) struct DecisionKey {
     pub(super) originator_id: Option<RouterId>,
     pub(super) cluster_list_len: usize,
     pub(super) scope: Scope,
+    /// Bytes per second (draft-ietf-idr-link-bandwidth).
+    pub(super) bandwidth: Option<NonZeroU64>,
 }
 
 /// How far the well-known communities let a route go (RFC 1997).
@@ -59,6 +63,7 @@ impl DecisionKey {
             originator_id: attributes.originator_id,
             cluster_list_len: attributes.cluster_list.len(),
             scope: scope(&attributes.communities),
+            bandwidth: bandwidth(attributes),
         }
     }
 }

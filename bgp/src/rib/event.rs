@@ -112,6 +112,9 @@ pub struct RibPeer {
     pub rules: UpdateRules,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
+    /// Bandwidth of the link to it, bytes per second: its routes carry that (draft-ietf-idr-link-bandwidth), whatever
+    /// it says itself. External peers only.
+    pub link_bandwidth: Option<u64>,
     /// Set for our route reflection clients.
     pub reflector_client: Option<ClusterId>,
     /// Bytes that may be handed out for it before some are reported [`RibEvent::Transmitted`].
@@ -217,6 +220,13 @@ pub enum RibEvent {
         /// Seconds; 0: none.
         secs: u16,
     },
+    /// Another bandwidth of the link to a peer, its session staying as it is.
+    LinkBandwidth {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::link_bandwidth`].
+        bytes_per_sec: Option<u64>,
+    },
     /// Another number of paths for a peer; it is told the difference.
     AddPathMaximum {
         /// Whose.
@@ -273,6 +283,9 @@ pub enum PathSource {
     Peer(PeerId),
 }
 
+/// Most that a path's share can be: what Linux can hold.
+pub const WEIGHT_MAX: u16 = 256;
+
 /// One path that is in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BestPath {
@@ -280,6 +293,8 @@ pub struct BestPath {
     pub source: PathSource,
     /// Its attributes; `next_hop` is set unless the source is local.
     pub attributes: Arc<PathAttributes>,
+    /// Its share of the traffic among all that are in use, 1 to [`WEIGHT_MAX`].
+    pub weight: u16,
 }
 
 /// A change of the Loc-RIB.

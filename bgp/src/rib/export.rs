@@ -9,6 +9,7 @@ use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::attributes::{AttributeTable, DEFAULT_LOCAL_PREF, Scope};
@@ -167,6 +168,8 @@ impl Terms {
         // RFC 4456 §8: both are non-transitive.
         attributes.originator_id = None;
         attributes.cluster_list = Vec::new();
+        // RFC 4360 §6: what is not transitive stays in the AS; the bandwidth of a link of ours first of all.
+        attributes.extended_communities.retain(|community| community.is_transitive());
     }
 
     fn to_internal(&self, source: Option<SourceTerms>, attributes: &mut PathAttributes) -> Option<()> {
@@ -199,6 +202,26 @@ impl Terms {
         attributes.cluster_list.splice(0..0, clusters);
         Some(())
     }
+}
+
+/// Why a route is kept from a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Withheld {
+    /// A rule of the peer's own export policy rejects it.
+    Policy,
+    /// The peer has no export policy and may get nothing without (RFC 8212).
+    NoPolicy,
+    /// The rules that all peers share do not let it leave.
+    SharedPolicy,
+    /// NO_ADVERTISE, or NO_EXPORT towards an external peer (RFC 1997).
+    Community,
+    /// It came from an internal peer, and neither that one nor this one is our client (RFC 4456 §6).
+    NotReflected,
+    /// There is no next hop that the peer could use.
+    NextHop,
+    /// It is only for customers (RFC 9234 §5).
+    Role,
 }
 
 /// What changes the attributes of a route that leaves, apart from the peer's terms: places of rules of the
@@ -245,6 +268,56 @@ impl Terms {
         }
         leave.communities = communities(&shared.communities, &prefix);
         Some(leave)
+    }
+
+    /// The rule of the peer's policy that decides about a path; for people.
+    pub(super) fn deciding_rule(&self, table: &AttributeTable, prefix: IpNet, path: &Path) -> Option<String> {
+        let is_own = path.source == Slot::LOCAL;
+        let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
+        let attributes = &table.get(path.attributes)?.attributes;
+        let facts = &Facts::default();
+        let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes, facts };
+        self.policy.decide(&route).end.map(|(_, rule)| rule.name.clone())
+    }
+
+    /// Why a path does not leave to peers on these terms: asks the same questions as [`Terms::leave`] and
+    /// [`Terms::export`], in their order; `None`: it leaves.
+    pub(super) fn withheld(
+        &self,
+        shared: &ExportPolicy,
+        table: &AttributeTable,
+        family: Family,
+        (prefix, path): (IpNet, &Path),
+        source: Option<SourceTerms>,
+    ) -> Option<Withheld> {
+        let set = table.get(path.attributes)?;
+        let Some(leave) = self.leave(shared, table, prefix, path, &Facts::default()) else {
+            let needs_rules = self.rules.needs_policy() && self.policy.rules(&prefix).is_empty();
+            return Some(match self.deciding_rule(table, prefix, path) {
+                Some(_) => Withheld::Policy,
+                None if needs_rules => Withheld::NoPolicy,
+                None => Withheld::SharedPolicy,
+            });
+        };
+        let changed = self.apply(shared, family, &leave, &set.attributes);
+        let (attributes, will) = match &changed {
+            Some(changed) => (&changed.attributes, changed.will),
+            None => (&*set.attributes, Will::default()),
+        };
+        if self.export(family, source, set.key.scope, attributes, will).is_some() {
+            return None;
+        }
+        let is_internal_only = set.key.scope == Scope::Internal && self.kind == PeerKind::Ebgp;
+        Some(if set.key.scope == Scope::Here || is_internal_only {
+            Withheld::Community
+        } else if self.next_hop(family, source.is_some(), attributes.next_hop, will).is_none() {
+            Withheld::NextHop
+        } else {
+            match self.kind {
+                PeerKind::Ibgp => Withheld::NotReflected,
+                PeerKind::Ebgp => Withheld::Role,
+            }
+        })
     }
 
     /// The attributes as policy leaves them, for a prefix of this family; `None`: it changes nothing.

@@ -223,6 +223,16 @@ impl Rib {
         }
     }
 
+    /// As a policy: what was received is worked out again.
+    pub(super) fn handle_link_bandwidth(&mut self, peer: PeerId, bytes_per_sec: Option<u64>) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        if entry.terms.link_bandwidth != bytes_per_sec {
+            entry.terms.link_bandwidth = bytes_per_sec;
+            self.reimport.push(slot);
+        }
+    }
+
     /// As with policies.
     pub(super) fn handle_rules_changed(&mut self, peer: PeerId, rules: UpdateRules) {
         let Some(slot) = self.shared.peers.slot(peer) else { return };

@@ -19,6 +19,7 @@ use super::policy::{Changed, Facts, NextHopChange, Policy, PolicyRoute, SourceMa
 use super::role;
 use super::session::PeerEntry;
 use super::update_rules::{UpdateRules, make_last_resort};
+use super::weight::set_bandwidth;
 use crate::wire::{NextHop, PathAttributes};
 use crate::{NextHopKey, PeerKind};
 
@@ -34,6 +35,8 @@ pub(super) struct Imported {
 pub(super) struct Import {
     source: Slot,
     received: AttributesId,
+    /// With the bandwidth of the link, held; what was received where none is set.
+    unchanged: AttributesId,
     attributes: Option<Arc<PathAttributes>>,
     kind: PeerKind,
     /// Set if it has a say.
@@ -51,11 +54,13 @@ type Change = (bool, SmallVec<[usize; 2]>);
 
 impl Import {
     /// `received` is held by the caller until the end.
-    pub(super) fn new(shared: &Shared, source: Slot, received: AttributesId) -> Self {
-        let attributes = shared.attributes.get(received).map(|set| &set.attributes);
+    pub(super) fn new(shared: &mut Shared, source: Slot, received: AttributesId) -> Self {
+        let unchanged = over_link(shared, source, received);
+        let attributes = shared.attributes.get(unchanged).map(|set| &set.attributes);
         let mut import = Self {
             source,
             received,
+            unchanged,
             attributes: None,
             kind: PeerKind::Ibgp,
             policy: None,
@@ -80,8 +85,12 @@ impl Import {
     }
 
     pub(super) fn judge(&mut self, shared: &mut Shared, prefix: IpNet) -> Imported {
-        let unchanged =
-            Imported { attributes: self.received, as_received: AttributesId::NONE, refusal: self.refusal };
+        let (received, refusal) = (self.received, self.refusal);
+        let imported = |id| {
+            let as_received = if id == received { AttributesId::NONE } else { received };
+            Imported { attributes: id, as_received, refusal }
+        };
+        let unchanged = imported(self.unchanged);
         let (Some(policy), Some(attributes)) = (&self.policy, &self.attributes) else { return unchanged };
         if self.rules.needs_policy(self.kind) && policy.rules(&prefix).is_empty() {
             return Imported { refusal: Refusal::NoImportPolicy, ..unchanged };
@@ -114,15 +123,29 @@ impl Import {
                 (id, refusal)
             }
         };
-        let as_received = if id == self.received { AttributesId::NONE } else { self.received };
-        Imported { attributes: id, as_received, refusal }
+        Imported { refusal, ..imported(id) }
     }
 
     pub(super) fn release(self, attributes: &mut AttributeTable) {
         for (_, id, _) in self.changed {
             attributes.release(id);
         }
+        attributes.release(self.unchanged);
     }
+}
+
+/// The attributes as they come over the peer's link, whose bandwidth may be set; held once for the caller.
+fn over_link(shared: &mut Shared, source: Slot, received: AttributesId) -> AttributesId {
+    let terms = shared.peers.get(source).map(|peer| &peer.terms);
+    let external = terms.filter(|terms| terms.negotiated.kind == PeerKind::Ebgp);
+    let link = external.and_then(|terms| Some((terms.negotiated.local_as, terms.link_bandwidth?)));
+    if let (Some((asn, bytes_per_sec)), Some(set)) = (link, shared.attributes.get(received)) {
+        let mut attributes = PathAttributes::clone(&set.attributes);
+        set_bandwidth(&mut attributes, asn, bytes_per_sec);
+        return shared.attributes.intern(attributes);
+    }
+    shared.attributes.retain(received);
+    received
 }
 
 /// Judges any paths, each peer's each set of attributes once.

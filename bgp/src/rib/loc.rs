@@ -1,14 +1,19 @@
 //! Loc-RIB: runs the decision for prefixes that are dirty, keeps the marks and says what changed.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::adj_in::{Shared, attributes_of};
+use super::attributes::AttributeTable;
 use super::decision::{Candidate, Verdict, decide};
 use super::event::{BestChange, BestPath, PathSource};
 use super::family::{Family, Prefix};
 use super::path::{Marks, Path, Refusal, Slot};
 use super::rules::DecisionRules;
 use super::table::{Destination, Flags, PrefixId, Table};
+use super::weight::weights;
 use crate::PeerKind;
 
 /// Prefixes in one [`super::RibEffect::BestChanged`].
@@ -58,11 +63,26 @@ impl<P: Prefix> Table<P> {
         };
         is_changed.then(|| BestChange {
             prefix: destination.prefix.to_net(),
-            paths: used
-                .iter()
-                .filter_map(|&index| best_path(shared, destination.paths.get(index)?))
-                .collect(),
+            paths: best_paths(shared, destination, &used),
         })
+    }
+}
+
+impl<P: Prefix> Table<P> {
+    /// Whether a best route of a peer's contains the address, other than one that goes by this very address: where
+    /// the kernel's side resolves next hops through routes of ours, it will resolve.
+    pub(super) fn leads_to(&self, attributes: &AttributeTable, address: IpAddr) -> bool {
+        let mut prefix = Some(IpNet::from(address));
+        while let Some(covering) = prefix {
+            let id = P::from_net(covering).and_then(|covering| self.find(covering));
+            let best = id.and_then(|id| self.get(id)?.best()).filter(|best| best.source != Slot::LOCAL);
+            let next_hop = best.and_then(|best| attributes.get(best.attributes)?.attributes.next_hop);
+            if next_hop.is_some_and(|next_hop| next_hop.addr() != address) {
+                return true;
+            }
+            prefix = covering.supernet();
+        }
+        false
     }
 }
 
@@ -138,8 +158,15 @@ fn mark(shared: &mut Shared, family: Family, path: Option<&mut Path>, marks: Mar
     (old.is_used() || marks.is_used()) && old != marks
 }
 
-fn best_path(shared: &Shared, path: &Path) -> Option<BestPath> {
-    Some(BestPath { source: path_source(shared, path.source)?, attributes: attributes_of(shared, path)? })
+fn best_paths<P>(shared: &Shared, destination: &Destination<P>, used: &[usize]) -> Vec<BestPath> {
+    let paths = || used.iter().filter_map(|&index| destination.paths.get(index));
+    let bandwidth = |path: &Path| shared.attributes.get(path.attributes).and_then(|set| set.key.bandwidth);
+    let weights = weights(&paths().map(bandwidth).collect::<SmallVec<[_; 4]>>());
+    let path = |(path, weight): (&Path, u16)| {
+        let source = path_source(shared, path.source)?;
+        Some(BestPath { source, attributes: attributes_of(shared, path)?, weight })
+    };
+    paths().zip(weights).filter_map(path).collect()
 }
 
 pub(super) fn path_source(shared: &Shared, source: Slot) -> Option<PathSource> {

@@ -68,6 +68,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod update_rules;
+mod weight;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -79,8 +80,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use event::{
     BestChange, BestPath, ExportAction, ExportPolicy, ExportRule, Ineligible, LossReason, NextHopStatus,
     NotMultipath, OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent,
-    RibPeer, SharedLink,
+    RibPeer, SharedLink, WEIGHT_MAX,
 };
+pub use export::Withheld;
 pub use policy::{
     AsPathRegex, Changed, CommunityPattern, CommunityValue, Condition, Decision, Facts, Matches, MedChange,
     NextHopChange, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch, PrefixSet,
@@ -186,6 +188,9 @@ impl Rib {
             RibEvent::RefreshEnded { peer, family } => self.handle_refresh_ended(peer, family),
             RibEvent::PrefixLimit { peer, limit } => self.handle_prefix_limit(peer, limit),
             RibEvent::AdvertisementInterval { peer, secs } => self.handle_interval(peer, secs),
+            RibEvent::LinkBandwidth { peer, bytes_per_sec } => {
+                self.handle_link_bandwidth(peer, bytes_per_sec);
+            }
             RibEvent::AddPathMaximum { peer, maximum } => self.handle_add_path_maximum(peer, maximum),
             RibEvent::PolicyChanged { peer, import, export } => {
                 self.handle_policy_changed(peer, import, export);

@@ -99,6 +99,14 @@ impl NextHops {
         self.pending
     }
 
+    /// Those in use that do not resolve.
+    pub(super) fn unreachable(&self) -> impl Iterator<Item = NextHopKey> {
+        let is_unreachable = |entry: &&NextHopEntry| {
+            entry.uses > 0 && matches!(entry.status, Some(NextHopStatus::Unreachable { .. }))
+        };
+        self.entries.iter().flatten().filter(is_unreachable).map(|entry| entry.key)
+    }
+
     /// Remembers that `prefix` has to be decided again once something is known of its next hop.
     pub(super) fn wait(&mut self, id: NextHopId, family: Family, prefix: u32) {
         let Some(entry) = at_mut(&mut self.entries, id.0) else { return };

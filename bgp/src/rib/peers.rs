@@ -65,11 +65,12 @@ impl Peers {
         entry.is_removed = false;
         let before = SourceTerms::of(&entry.terms);
         let has_paths = Family::ALL.into_iter().any(|family| entry.families.get(family).received > 0);
-        let judged_by = (std::sync::Arc::clone(&entry.terms.import), entry.terms.rules);
+        let judged_by =
+            |terms: &RibPeer| (std::sync::Arc::clone(&terms.import), terms.rules, terms.link_bandwidth);
+        let old = judged_by(&entry.terms);
         let lost = entry.begin(terms, now);
         let changed = has_paths && before != SourceTerms::of(&entry.terms);
-        let reimport =
-            has_paths && judged_by != (std::sync::Arc::clone(&entry.terms.import), entry.terms.rules);
+        let reimport = has_paths && old != judged_by(&entry.terms);
         Some(Began { slot, lost, changed, reimport })
     }
 

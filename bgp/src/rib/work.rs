@@ -2,6 +2,7 @@
 //! know, then what peers in step have to know, then what the others have to catch up on, then what closes.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Rib;
@@ -214,7 +215,16 @@ impl Rib {
         self.shared.peers.free_removed();
         if let Some(RibConfig { restarting, .. }) = self.config {
             let pending = self.shared.next_hops.pending();
-            if self.startup.poll_over(&mut self.shared.peers, pending, restarting, self.shared.now) {
+            let (v4, v6, shared) = (&self.v4, &self.v6, &self.shared.attributes);
+            let next_hops = &self.shared.next_hops;
+            let awaits_recursion = || {
+                next_hops.unreachable().map(|key| key.address).any(|address| match address {
+                    IpAddr::V4(_) => v4.leads_to(shared, address),
+                    IpAddr::V6(_) => v6.leads_to(shared, address),
+                })
+            };
+            let (peers, now) = (&mut self.shared.peers, self.shared.now);
+            if self.startup.poll_over(peers, pending, awaits_recursion, restarting, now) {
                 self.effects.push_back(RibEffect::InSync);
             }
         }

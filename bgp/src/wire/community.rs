@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Asn;
+
 /// A standard community, `asn:value` as two 16-bit halves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -87,20 +89,41 @@ impl ExtendedCommunity {
     pub fn is_transitive(self) -> bool {
         self.0[0] & 0x40 == 0
     }
+
+    /// draft-ietf-idr-link-bandwidth: bytes per second over the link that the route came by, in the form that may
+    /// not leave the AS. An AS of four octets does not fit; AS_TRANS (RFC 6793) stands for it.
+    #[must_use]
+    pub fn from_link_bandwidth(asn: Asn, bytes_per_sec: u64) -> Self {
+        let [a, b] = u16::try_from(asn.0).unwrap_or(AS_TRANS).to_be_bytes();
+        #[allow(clippy::cast_precision_loss, reason = "the community has no more precision to give")]
+        let [c, d, e, f] = (bytes_per_sec as f32).to_be_bytes();
+        Self([0x40, LINK_BANDWIDTH, a, b, c, d, e, f])
+    }
+
+    /// The bandwidth that it states, in bytes per second, transitive or not; any finite number.
+    #[must_use]
+    pub fn link_bandwidth(self) -> Option<f32> {
+        let [kind, subtype, _, _, a, b, c, d] = self.0;
+        let bytes_per_sec = f32::from_be_bytes([a, b, c, d]);
+        (kind & !0x40 == 0 && subtype == LINK_BANDWIDTH && bytes_per_sec.is_finite()).then_some(bytes_per_sec)
+    }
 }
+
+/// Subtype of the link bandwidth community.
+const LINK_BANDWIDTH: u8 = 4;
+/// RFC 6793 §9.
+const AS_TRANS: u16 = 23456;
 
 impl fmt::Display for ExtendedCommunity {
     /// `rt:65001:100` and `soo:192.0.2.1:7` for the two that people write (RFC 4360 §4 and §5, RFC 5668),
-    /// `bandwidth:65001:125000000` for a link's octets per second (draft-ietf-idr-link-bandwidth), else `0x` and
-    /// sixteen digits.
+    /// `bandwidth:65001:1250000000` with bytes per second (`bandwidth-transitive:` for the form that leaves the
+    /// AS), else `0x` and sixteen digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [kind, subtype, a, b, c, d, e, g] = self.0;
-        if let [0x40, 4, ..] = self.0 {
-            let bytes_per_sec = f32::from_be_bytes([c, d, e, g]);
-            // What is no rate is shown as it came.
-            if bytes_per_sec.is_finite() && bytes_per_sec.is_sign_positive() {
-                return write!(f, "bandwidth:{}:{bytes_per_sec}", u16::from_be_bytes([a, b]));
-            }
+        // What is no rate is shown as it came.
+        if let Some(bytes_per_sec) = self.link_bandwidth().filter(|rate| rate.is_sign_positive()) {
+            let name = if self.is_transitive() { "bandwidth-transitive" } else { "bandwidth" };
+            return write!(f, "{name}:{}:{bytes_per_sec}", u16::from_be_bytes([a, b]));
         }
         let name = match subtype {
             2 => "rt",
@@ -139,16 +162,18 @@ impl FromStr for ExtendedCommunity {
 fn administered(text: &str) -> Option<[u8; 8]> {
     let (name, rest) = text.split_once(':')?;
     let (administrator, value) = rest.split_once(':')?;
-    if name == "bandwidth" {
+    let link_bandwidth = |kind| {
         let [a, b] = number::<u16>(administrator)?.to_be_bytes();
         let is_decimal = value.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
-        let bytes_per_sec = value.parse::<f32>().ok().filter(|rate| is_decimal && rate.is_finite())?;
-        let [c, d, e, f] = bytes_per_sec.to_be_bytes();
-        return Some([0x40, 4, a, b, c, d, e, f]);
-    }
+        let rate = value.parse::<f32>().ok().filter(|rate| is_decimal && rate.is_finite())?;
+        let [c, d, e, f] = rate.to_be_bytes();
+        Some([kind, LINK_BANDWIDTH, a, b, c, d, e, f])
+    };
     let subtype = match name {
         "rt" => 2,
         "soo" => 3,
+        "bandwidth" => return link_bandwidth(0x40),
+        "bandwidth-transitive" => return link_bandwidth(0),
         _ => return None,
     };
     let six_octets = |kind, [a, b, c, d]: [u8; 4], value: u16| {

@@ -98,6 +98,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
         allow_local_as: 0,
         rules: UpdateRules::default(),
         prefix_limit: None,
+        link_bandwidth: None,
         reflector_client: None,
         transmit_window: OPEN,
         advertisement_interval_secs: 0,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::speaker::{Member, Speaker};
 use super::update_rules::SessionRules;
 use crate::model::{
-    AddPaths, Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT,
+    AddPaths, Asn, Bandwidth, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT,
     MAX_RESTART_TIME_DEFAULT, MaximumPrefixes, NextHopMode, PeerTiming, Role, Seconds, SecretValue, TcpAoKey,
 };
 
@@ -86,6 +86,10 @@ pub struct Session {
     pub role_strict: bool,
     /// Most prefixes it may send.
     pub maximum_prefixes: Option<MaximumPrefixes>,
+    /// The gateway that leads to the other end; `None`: the kernel's routes do.
+    pub reachable_by: Option<IpAddr>,
+    /// Bandwidth of the link; `None` on internal sessions.
+    pub link_bandwidth: Option<Bandwidth>,
     /// Set: administratively down, with a text for the other operator.
     pub shutdown: Option<String>,
     /// BGPFilters that its routes pass, in order; each is there.
@@ -174,6 +178,8 @@ impl Session {
             role: None,
             role_strict: false,
             maximum_prefixes: None,
+            reachable_by: None,
+            link_bandwidth: None,
             shutdown: None,
             filters: Vec::new(),
             passive: false,
@@ -240,6 +246,8 @@ impl Session {
             role,
             role_strict: spec.role_strict && is_external,
             maximum_prefixes: spec.maximum_prefixes,
+            reachable_by: spec.reachable_by.filter(|_| origin != SessionOrigin::Reverse),
+            link_bandwidth: spec.link_bandwidth.filter(|_| is_external),
             shutdown: spec.shutdown.as_ref().map(|shutdown| shutdown.message.clone()),
             ..Self::of_mesh(local, remote, spec.max_restart_time)
         }
@@ -328,6 +336,12 @@ impl Session {
         }
         if let Some(limit) = &self.maximum_prefixes {
             write!(f, " maximum-prefixes {}", limit.received)?;
+        }
+        if let Some(gateway) = self.reachable_by {
+            write!(f, " reachable by {gateway}")?;
+        }
+        if let Some(bandwidth) = self.link_bandwidth {
+            write!(f, " bandwidth {}", bandwidth.0)?;
         }
         if self.shutdown.is_some() {
             f.write_str(" shutdown")?;

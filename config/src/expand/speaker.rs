@@ -37,6 +37,8 @@ pub struct Speaker {
     pub multipath_max: u16,
     /// Of one whose best path is internal.
     pub multipath_max_ibgp: u16,
+    /// Next hops may be found through a default route.
+    pub resolve_through_default: bool,
     /// How paths are compared.
     pub best_path: BestPath,
     /// Kernel metric of IPv4 routes.
@@ -86,6 +88,7 @@ impl Speaker {
             cluster_id: member.cluster_id,
             multipath_max,
             multipath_max_ibgp,
+            resolve_through_default: cluster.and_then(|spec| spec.resolve_through_default).unwrap_or(true),
             best_path,
             metric_v4: metric(cluster.and_then(|spec| spec.ipv4_normal_route_priority)),
             metric_v6: metric(cluster.and_then(|spec| spec.ipv6_normal_route_priority)),

@@ -69,6 +69,9 @@ pub struct BgpConfigurationSpec {
     /// Most next hops of one route; default 16. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipath_max: Option<u16>,
+    /// Whether next hops may be found through a default route; default true. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolve_through_default: Option<bool>,
     /// A reflector reflects between its clients; default true. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_to_client_reflection: Option<bool>,
@@ -155,6 +158,11 @@ const SPEC: &[Field] = &[
     ),
     Field::informational("ignoredInterfaces", "[eth7]", "interfaces not imported from; we import from none"),
     Field::additive("multipathMax", "4", "most next hops of one route, 1 to 64; default 16"),
+    Field::additive(
+        "resolveThroughDefault",
+        "false",
+        "BGP next hops may be found through a default route; default true",
+    ),
     Field::additive(
         "clientToClientReflection",
         "false",
@@ -268,6 +276,7 @@ impl BgpConfigurationSpec {
             ignored_interfaces: unique(&ignored, interface_pattern),
             prefix_advertisements: prefix_advertisements(spec, &communities),
             communities,
+            resolve_through_default: spec.entry("resolveThroughDefault").and_then(|entry| entry.boolean()),
             client_to_client_reflection: spec
                 .entry("clientToClientReflection")
                 .and_then(|entry| entry.boolean()),

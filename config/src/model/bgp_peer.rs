@@ -1,11 +1,13 @@
 //! BGPPeer: sessions beside the mesh.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::{
-    AddPaths, Asn, DynamicPeers, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, PeerTiming, Role,
-    Seconds, Selector, Shutdown, TcpAo, UpdateRules, add_paths, dynamic_peers, limits, link, metadata,
-    secret, tcp_ao, timing, unique, update_rules,
+    AddPaths, Asn, Bandwidth, DynamicPeers, MaximumPrefixes, Metadata, PasswordSource, PeerAddress,
+    PeerTiming, Role, Seconds, Selector, Shutdown, TcpAo, UpdateRules, add_paths, dynamic_peers, limits,
+    link, metadata, secret, tcp_ao, timing, unique, update_rules,
 };
 use crate::document::{Entry, Field, Fields};
 
@@ -101,6 +103,12 @@ pub struct BgpPeerSpec {
     /// How many prefixes the peer may send. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_prefixes: Option<MaximumPrefixes>,
+    /// The gateway that leads to the peer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reachable_by: Option<IpAddr>,
+    /// Bandwidth of the link to the peer, which its routes carry; on eBGP. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_bandwidth: Option<Bandwidth>,
     /// Administratively down. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shutdown: Option<Shutdown>,
@@ -259,8 +267,18 @@ const SPEC: &[Field] = &[
     update_rules::GRACEFUL_SHUTDOWN,
     Field::additive("shutdown", "{message: fibre works}", "administratively down: true, or with a message")
         .with(limits::SHUTDOWN),
+    Field::additive(
+        "linkBandwidth",
+        "10Gbps",
+        "bandwidth of the link to the peer, on eBGP: bits per second with Kbps, Mbps, Gbps or Tbps, or bytes per \
+         second as a plain number; its routes carry it in place of the peer's own",
+    ),
     Field::additive("description", "rack a1, top", "for people; up to 255 characters"),
-    Field::refused("reachableBy", "", "10.0.0.254", "gateway to the peer"),
+    Field::honoured(
+        "reachableBy",
+        "10.0.0.254",
+        "gateway to the peer, of peerIP's family: a host route to it, there before the session",
+    ),
     Field::refused("localWorkloadSelector", "", "has(a)", "local pods to peer with"),
 ];
 
@@ -291,6 +309,7 @@ impl BgpPeerSpec {
     fn read(spec: &Fields<'_>) -> Option<Self> {
         let nodes = nodes(spec);
         let remote = remote(spec);
+        let remote_given = remote.clone();
         let as_number = as_number(spec);
         let times = Times::read(spec);
         let timing = PeerTiming::read(spec);
@@ -352,6 +371,8 @@ impl BgpPeerSpec {
             role,
             role_strict,
             maximum_prefixes,
+            reachable_by: reachable_by(spec, &remote_given),
+            link_bandwidth: spec.entry("linkBandwidth").and_then(|entry| entry.parse_scalar()),
             shutdown,
             description,
         })
@@ -403,6 +424,31 @@ fn remote(spec: &Fields<'_>) -> Option<Remote> {
             None
         }
     }
+}
+
+fn reachable_by(spec: &Fields<'_>, remote: &Option<Remote>) -> Option<IpAddr> {
+    let entry = given(spec, "reachableBy")?;
+    let gateway: IpAddr = entry.parse()?;
+    match remote {
+        Some(Remote::Address(peer))
+            if peer.address.is_ipv4() == gateway.is_ipv4() && peer.address != gateway =>
+        {
+            return Some(gateway);
+        }
+        Some(Remote::Address(peer)) if peer.address == gateway => {
+            entry.report(format!(
+                "{gateway} is the peer itself: name the router that leads to it, or remove it"
+            ));
+        }
+        Some(Remote::Address(peer)) => {
+            entry.report(format!("{gateway} is not of the family of the peer's address {}", peer.address));
+        }
+        Some(Remote::Selected(_) | Remote::Prefixes(_)) => {
+            entry.report("needs peerIP: with peerSelector or peerPrefix remove it");
+        }
+        None => {}
+    }
+    None
 }
 
 fn as_number(spec: &Fields<'_>) -> Option<Asn> {

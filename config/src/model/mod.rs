@@ -8,6 +8,7 @@ mod add_paths;
 mod address;
 mod as_path_regex;
 mod asn;
+mod bandwidth;
 mod best_path;
 mod bgp_configuration;
 mod bgp_filter;
@@ -37,6 +38,7 @@ pub use add_paths::AddPaths;
 pub use address::{PeerAddress, PeerAddressError};
 pub use as_path_regex::{AsPathRegex, AsPathRegexError};
 pub use asn::{Asn, AsnError};
+pub use bandwidth::{Bandwidth, BandwidthError};
 pub use best_path::{BestPath, MULTIPATH_MAX_DEFAULT, Multipath};
 pub use bgp_configuration::{
     BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, NamedCommunity, PER_NODE_PREFIX,

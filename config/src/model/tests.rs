@@ -399,6 +399,19 @@ fn semantic_errors_have_the_place_of_the_value() {
             "  peerIP: 10.0.0.1\n  maximumPrefixes: {action: Warn}",
             "f:6:20: spec.maximumPrefixes.received: is missing",
         ),
+        (
+            BgpPeer,
+            "  peerIP: 10.0.0.1\n  reachableBy: fd00::1",
+            "fd00::1 is not of the family of the peer's address 10.0.0.1",
+        ),
+        (BgpPeer, "  peerIP: 10.0.0.1\n  reachableBy: 10.0.0.1", "10.0.0.1 is the peer itself"),
+        (BgpPeer, "  peerSelector: all()\n  reachableBy: 10.0.0.1", "needs peerIP"),
+        (
+            BgpPeer,
+            "  peerIP: 10.0.0.1\n  linkBandwidth: 10G",
+            "'10G' is not a bandwidth: write bits per second",
+        ),
+        (BgpPeer, "  peerIP: 10.0.0.1\n  linkBandwidth: 0", "'0' is not a bandwidth"),
         (BgpPeer, "  peerIP: 10.0.0.1\n  maximumPrefixes: {received: 0}", "from 1 to 4294967295"),
         (
             BgpPeer,

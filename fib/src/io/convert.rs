@@ -27,11 +27,16 @@ pub(super) const RTM_NEWLINK: u16 = 16;
 pub(super) const RTM_DELLINK: u16 = 17;
 pub(super) const RTM_NEWROUTE: u16 = 24;
 pub(super) const RTM_DELROUTE: u16 = 25;
+pub(super) const RTM_NEWNEXTHOP: u16 = 104;
+pub(super) const RTM_DELNEXTHOP: u16 = 105;
 
 /// Table ids over 255 do not fit `rtm_table`.
 pub(super) const RT_TABLE_COMPAT: u8 = 252;
 const IFLA_IFNAME: u16 = 3;
 const IFINFOMSG_LEN: usize = 16;
+/// struct nhmsg, and NHA_ID behind it.
+const NHMSG_LEN: usize = 8;
+const NHA_ID: u16 = 1;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 const NLMSG_HEADER_LEN: usize = 16;
 
@@ -173,6 +178,7 @@ fn read_route(message: &RouteMessage) -> Option<Route> {
         protocol: u8::from(header.protocol),
         next_hops: SmallVec::new(),
         source: None,
+        object: None,
     };
     let mut single =
         NextHop { gateway: None, ifindex: 0, onlink: header.flags.contains(RouteFlags::Onlink), weight: 1 };
@@ -182,6 +188,7 @@ fn read_route(message: &RouteMessage) -> Option<Route> {
             RouteAttribute::Priority(metric) => route.key.metric = *metric,
             RouteAttribute::Table(table) => route.key.table = *table,
             RouteAttribute::PrefSource(address) => route.source = ip(address),
+            RouteAttribute::NhId(object) => route.object = Some(*object),
             RouteAttribute::Oif(index) => single.ifindex = *index,
             RouteAttribute::MultiPath(hops) => route.next_hops = hops.iter().map(decode_hop).collect(),
             other => single.gateway = gateway(other).or(single.gateway),
@@ -256,6 +263,13 @@ pub(super) fn decode_error(body: &[u8]) -> Option<(i32, String)> {
     let attributes = NlasIterator::new(body.get(4 + NLMSG_HEADER_LEN..).unwrap_or_default());
     let words = attributes.filter_map(Result::ok).find(|nla| nla.kind() == NLMSGERR_ATTR_MSG);
     Some((errno, words.map_or_else(String::new, |nla| text(nla.value()))))
+}
+
+/// The id in the body of RTM_NEWNEXTHOP or RTM_DELNEXTHOP.
+pub(super) fn decode_next_hop_object(body: &[u8]) -> Option<u32> {
+    let attributes = NlasIterator::new(body.get(NHMSG_LEN..)?);
+    let id = attributes.filter_map(Result::ok).find(|nla| nla.kind() == NHA_ID)?;
+    word(id.value(), 0)
 }
 
 /// What must hold of any datagram: everything in it can be looked at, and a route that can be read and written

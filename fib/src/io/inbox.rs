@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, btree_map},
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,6 +25,7 @@ struct Slots {
     config: Option<FibConfig>,
     learned: BTreeMap<IpNet, Option<LearnedRoute>>,
     own_blocks: Option<Vec<IpNet>>,
+    peer_gateways: Option<Vec<(IpAddr, IpAddr)>>,
     /// True to track, false to stop.
     tracked: BTreeMap<NextHopKey, bool>,
     learned_in_sync: bool,
@@ -54,6 +56,7 @@ impl Inbox {
                 slots.learned.insert(prefix, route);
             }
             FibEvent::OwnBlocks(blocks) => slots.own_blocks = Some(blocks),
+            FibEvent::PeerGateways(gateways) => slots.peer_gateways = Some(gateways),
             FibEvent::LearnedInSync => slots.learned_in_sync = true,
             FibEvent::TrackNextHop(next_hop) => {
                 slots.tracked.insert(next_hop, true);
@@ -66,6 +69,7 @@ impl Inbox {
             | FibEvent::Actual(_)
             | FibEvent::ActualReplaced(_)
             | FibEvent::ActualGone(_)
+            | FibEvent::NextHopObject(_)
             | FibEvent::ScanStarted
             | FibEvent::ScanDone
             | FibEvent::ScanFailed(_)
@@ -89,6 +93,7 @@ impl Inbox {
         let slots = std::mem::take(&mut *self.slots());
         let mut rest = Vec::new();
         rest.extend(slots.own_blocks.map(FibEvent::OwnBlocks));
+        rest.extend(slots.peer_gateways.map(FibEvent::PeerGateways));
         rest.extend(slots.tracked.into_iter().map(|(next_hop, track)| {
             if track { FibEvent::TrackNextHop(next_hop) } else { FibEvent::UntrackNextHop(next_hop) }
         }));

@@ -124,6 +124,16 @@ impl FibHandle {
         answered.await.map_err(|_| Ended)
     }
 
+    /// Of one prefix, with every next hop.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn route_snapshot(&self, prefix: IpNet) -> Result<FibSnapshot, Ended> {
+        let (answer, answered) = oneshot::channel();
+        self.inner.questions.send(Question::Route(prefix, answer)).await.map_err(|_| Ended)?;
+        answered.await.map_err(|_| Ended)
+    }
+
     /// The figures alone, for metrics.
     ///
     /// # Errors

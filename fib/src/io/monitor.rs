@@ -1,4 +1,4 @@
-//! The kernel's notifications about links and routes. The kernel's own buffer is the queue: it is bounded, and
+//! The kernel's notifications about links, routes and next-hop objects. The kernel's own buffer is the queue: it is bounded, and
 //! when it overruns the kernel says so and the core asks for a scan.
 //!
 //! A socket of its own and not rtnetlink's multicast connection. That reads for as long as there is something,
@@ -11,7 +11,7 @@ use netlink_packet_core::{NLM_F_REPLACE, NetlinkBuffer};
 use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket, protocols::NETLINK_ROUTE};
 
 use super::{
-    convert::{self, RTM_DELLINK, RTM_DELROUTE, RTM_NEWLINK, RTM_NEWROUTE},
+    convert::{self, RTM_DELLINK, RTM_DELNEXTHOP, RTM_DELROUTE, RTM_NEWLINK, RTM_NEWNEXTHOP, RTM_NEWROUTE},
     filter,
     writer::widen,
 };
@@ -25,6 +25,8 @@ const ENOBUFS: i32 = 105;
 const RTMGRP_LINK: u32 = 0x1;
 const RTMGRP_IPV4_ROUTE: u32 = 0x40;
 const RTMGRP_IPV6_ROUTE: u32 = 0x400;
+/// RTNLGRP_NEXTHOP, 32. Kernels before 5.3 know nothing of it and say nothing there.
+const RTMGRP_NEXTHOP: u32 = 0x8000_0000;
 
 /// A listening socket in the namespace of the thread that opened it.
 pub(super) struct Monitor {
@@ -39,7 +41,10 @@ impl Monitor {
     pub(super) fn open() -> io::Result<Self> {
         let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
         widen(socket.socket_ref(), RECEIVE_BUFFER);
-        socket.socket_mut().bind(&SocketAddr::new(0, RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE))?;
+        socket.socket_mut().bind(&SocketAddr::new(
+            0,
+            RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_NEXTHOP,
+        ))?;
         Ok(Self { socket, buffer: Vec::with_capacity(RECEIVE_LEN), waiting: None })
     }
 
@@ -101,6 +106,7 @@ fn decode(message: &NetlinkBuffer<&[u8]>, our_port: u32, our_table: u32) -> Opti
             convert::decode_route(body, our_table).map(FibEvent::ActualReplaced)
         }
         RTM_NEWROUTE => convert::decode_route(body, our_table).map(FibEvent::Actual),
+        RTM_NEWNEXTHOP | RTM_DELNEXTHOP => convert::decode_next_hop_object(body).map(FibEvent::NextHopObject),
         RTM_DELROUTE => convert::decode_route(body, our_table).map(FibEvent::ActualGone),
         _ => None,
     }

@@ -32,6 +32,7 @@ fn ours(prefix: &str, kind: RouteKind, hops: &[(&str, u32, u16)]) -> Route {
             })
             .collect(),
         source: None,
+        object: None,
     }
 }
 
@@ -242,6 +243,7 @@ proptest! {
             protocol: PROTOCOL,
             next_hops: next_hops.into(),
             source: None,
+        object: None,
         };
         let message = convert::encode_route(&route, Verb::Write);
         let mut body = vec![0; message.buffer_len()];

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Instant};
 
+use ipnet::IpNet;
 use tokio::{
     runtime::Runtime,
     sync::{mpsc, oneshot},
@@ -28,6 +29,7 @@ const MONITOR_CHUNKS_BEFORE_SCAN: usize = 64;
 pub(super) enum Question {
     Snapshot(oneshot::Sender<FibSnapshot>),
     Summary(oneshot::Sender<FibSummary>),
+    Route(IpNet, oneshot::Sender<FibSnapshot>),
 }
 
 /// Owns the core, the three sockets and the work at hand.
@@ -270,6 +272,7 @@ impl FibThread {
         // Whoever asked may be gone; then nobody needs the answer.
         match question {
             Question::Snapshot(answer) => drop(answer.send(self.fib.snapshot())),
+            Question::Route(prefix, answer) => drop(answer.send(self.fib.route_snapshot(prefix))),
             Question::Summary(answer) => drop(answer.send(self.fib.summary())),
         }
     }

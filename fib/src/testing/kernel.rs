@@ -365,7 +365,14 @@ impl FakeKernel {
 
     fn kernel_route(&mut self, key: RouteKey, kind: RouteKind, ifindex: u32) {
         let hop = NextHop { gateway: None, ifindex, onlink: false, weight: 1 };
-        let route = Route { key, kind, protocol: 2, next_hops: [hop].into_iter().collect(), source: None };
+        let route = Route {
+            key,
+            kind,
+            protocol: 2,
+            next_hops: [hop].into_iter().collect(),
+            source: None,
+            object: None,
+        };
         if !self.routes.contains(&route) {
             self.routes.push(route.clone());
             self.notify(FibEvent::Actual(route));

@@ -31,6 +31,7 @@ pub(super) fn parse(words: &str, link: impl Fn(&str) -> Option<u32>) -> Result<R
         protocol: 3,
         next_hops: SmallVec::new(),
         source: None,
+        object: None,
     };
     while let Some(word) = words.next() {
         if word == "nexthop" {

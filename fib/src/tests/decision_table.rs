@@ -20,6 +20,7 @@ fn held(wanted: &Wanted) -> Held {
         protocol: PROTOCOL,
         next_hops: wanted.next_hops.clone(),
         source: None,
+        object: None,
         epoch: 0,
     }
 }

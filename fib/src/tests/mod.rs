@@ -3,6 +3,7 @@
 mod decision_table;
 mod model;
 mod recovery;
+mod recursion;
 mod resolution;
 mod startup;
 mod world;

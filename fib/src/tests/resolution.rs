@@ -61,14 +61,6 @@ fn a_foreign_multipath_route_is_followed_over_all_its_links_that_are_up() {
 }
 
 #[test]
-fn our_own_routes_resolve_nothing() {
-    let mut w = World::in_sync(&[("eth0", &["10.0.0.1/24"])]);
-    w.learn("10.244.0.0/16", &["10.0.0.2"]);
-    w.learn("10.245.0.0/16", &["10.244.0.1"]);
-    assert_eq!(w.reason("10.245.0.0/16"), "no route to 10.244.0.1");
-}
-
-#[test]
 fn reasons_why_not() {
     let mut w = World::in_sync(&[("eth0", &["10.0.0.1/24", "fd00::1/64"]), ("eth1", &["10.0.1.1/24"])]);
     w.kernel.ip("add blackhole 192.0.2.0/24 proto static").unwrap();

@@ -21,10 +21,12 @@ pub(super) struct World {
     reports: Vec<String>,
     /// A scan asked for is answered at once.
     pub(super) answer_scans: bool,
+    /// Set by the model when next hops need each other.
+    pub(super) circle_seen: std::cell::Cell<bool>,
 }
 
 pub(super) const CONFIG: FibConfig =
-    FibConfig { table: 254, metric_v4: 1024, metric_v6: 1024, install: true };
+    FibConfig { table: 254, metric_v4: 1024, metric_v6: 1024, install: true, resolve_through_default: true };
 
 impl World {
     /// A process that has started and heard nothing.
@@ -39,6 +41,7 @@ impl World {
             own: Vec::new(),
             reports: Vec::new(),
             answer_scans: true,
+            circle_seen: std::cell::Cell::new(false),
         }
     }
 

@@ -159,7 +159,13 @@ impl Netns {
     }
 
     pub(crate) fn start(&self) -> Running {
-        self.start_with(FibConfig { table: 254, metric_v4: 1024, metric_v6: 1024, install: true })
+        self.start_with(FibConfig {
+            table: 254,
+            metric_v4: 1024,
+            metric_v6: 1024,
+            install: true,
+            resolve_through_default: true,
+        })
     }
 
     pub(crate) fn start_with(&self, config: FibConfig) -> Running {

@@ -15,7 +15,7 @@ const TOR: &str = "
 apiVersion: projectcalico.org/v3
 kind: BGPPeer
 metadata: {name: tor}
-spec: {peerIP: 192.0.2.254, asNumber: 65001, holdTime: 9s, maxRestartTime: 33s}
+spec: {peerIP: 192.0.2.254, asNumber: 65001, holdTime: 9s, maxRestartTime: 33s, linkBandwidth: 10Gbps}
 ";
 
 fn resources(texts: &[&str]) -> Resources {
@@ -37,6 +37,7 @@ fn a_node_and_its_tor_become_a_whole_desired_state() {
     let restart = GracefulRestartConfig { restart_time_secs: 33, restarting: true };
     assert_eq!(neighbor.graceful_restart, Some(restart));
     assert_eq!(neighbor.add_paths, AddPaths::ALL, "as Calico's BIRD configuration has it");
+    assert_eq!(neighbor.link_bandwidth, Some(1_250_000_000));
     assert_eq!(neighbor.next_hop_v6, Some("2001:db8::1".parse().unwrap()));
 }
 
@@ -46,6 +47,19 @@ fn several_paths_are_what_the_manifest_says() {
     let (desired, _) = desired(&resources(&[NODE, &tor]), "node1", true).unwrap();
     let expected = AddPaths { receive: false, send: true, send_maximum: NonZeroU8::new(3) };
     assert_eq!(desired.bgp.neighbors[0].add_paths, expected);
+}
+
+#[test]
+fn next_hops_resolve_through_the_default_route_unless_told_otherwise() {
+    let resolves = |spec: &str| {
+        let text = format!(
+            "apiVersion: projectcalico.org/v3\nkind: BGPConfiguration\nmetadata: {{name: default}}\nspec: {spec}\n"
+        );
+        let (desired, _) = desired(&resources(&[NODE, &text]), "node1", false).unwrap();
+        desired.fib.config(true).resolve_through_default
+    };
+    assert!(resolves("{}"));
+    assert!(!resolves("{resolveThroughDefault: false}"));
 }
 
 #[test]

@@ -106,6 +106,7 @@ impl NeighborTask {
             allow_local_as: config.allow_local_as,
             rules: config.rules,
             prefix_limit: config.prefix_limit,
+            link_bandwidth: config.link_bandwidth,
             reflector_client: config.reflector_client,
             transmit_window: TRANSMIT_WINDOW,
             advertisement_interval_secs: config.timing.advertisement_interval_secs,

@@ -219,6 +219,10 @@ impl NeighborTask {
         if self.session.is_some() && secs != self.peer.config().timing.advertisement_interval_secs {
             self.feed.push_event(RibEvent::AdvertisementInterval { peer: self.id, secs });
         }
+        if config.link_bandwidth != self.peer.config().link_bandwidth {
+            let bytes_per_sec = config.link_bandwidth;
+            self.feed.push_event(RibEvent::LinkBandwidth { peer: self.id, bytes_per_sec });
+        }
         let add_path_maximum = config.add_paths.send_maximum;
         if self.session.is_some() && add_path_maximum != self.peer.config().add_paths.send_maximum {
             let maximum = add_path_maximum;

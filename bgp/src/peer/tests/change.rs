@@ -22,7 +22,7 @@ fn an_ao_key() -> AoKey {
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 37] = [
+    let table: [Row; 38] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -53,6 +53,7 @@ fn what_each_field_costs() {
         ("allow_local_as", |c| c.allow_local_as = 1, Reset),
         ("role", |c| c.role = Some(BgpRole::Peer), Reset),
         ("role_strict", |c| c.role_strict = true, Reset),
+        ("link_bandwidth", |c| c.link_bandwidth = Some(1), Live),
         ("prefix_limit", |c| c.prefix_limit = Some(limit(PrefixLimitAction::Warn)), Live),
         ("shutdown", |c| c.shutdown = Some(String::new()), Reset),
         ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Live),

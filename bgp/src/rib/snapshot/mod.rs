@@ -2,8 +2,11 @@
 //! value with a stable schema; lists are sorted, so equal states give equal text.
 
 mod counts;
+pub mod explain;
 mod routes;
 mod trial;
+
+pub use explain::{ExportExplanation, ExportFate, ImportExplanation, RouteExplanation};
 
 use std::net::IpAddr;
 

@@ -144,7 +144,12 @@ impl Rib {
         RoutePage { routes: route.into_iter().collect(), next: None }
     }
 
-    fn find<P: Prefix>(&self, table: &Table<P>, prefix: IpNet, is_longest: bool) -> Option<RouteSnapshot> {
+    pub(super) fn find<P: Prefix>(
+        &self,
+        table: &Table<P>,
+        prefix: IpNet,
+        is_longest: bool,
+    ) -> Option<RouteSnapshot> {
         let mut prefix = prefix.trunc();
         loop {
             let found = table.find(P::from_net(prefix)?).and_then(|id| table.get(id));
@@ -158,7 +163,7 @@ impl Rib {
     }
 
     /// What the member in `slot` holds of a prefix, by path identifier, 0 without.
-    fn sent(&self, slot: Slot, family: Family, id: PrefixId) -> SmallVec<[(u32, Sent); 1]> {
+    pub(super) fn sent(&self, slot: Slot, family: Family, id: PrefixId) -> SmallVec<[(u32, Sent); 1]> {
         let of = |group: &Group| {
             let behind = &group.member(slot)?.families.get(family).behind;
             let sent = |(path_id, entry)| {
@@ -227,7 +232,7 @@ impl Rib {
         peer.map_or_else(|| "local".to_owned(), |peer| peer.terms.name.clone())
     }
 
-    fn attributes(&self, id: AttributesId) -> Option<AttributesSnapshot> {
+    pub(super) fn attributes(&self, id: AttributesId) -> Option<AttributesSnapshot> {
         Some(AttributesSnapshot::of(&self.shared.attributes.get(id)?.attributes))
     }
 

@@ -44,6 +44,7 @@ fn base() -> Candidate<'static> {
             originator_id: None,
             cluster_list_len: 1,
             scope: Scope::Everywhere,
+            bandwidth: None,
         },
         as_path: &NO_AS,
         is_local: false,

@@ -3,3 +3,4 @@
 mod decision;
 mod table;
 mod terms;
+mod weight;
