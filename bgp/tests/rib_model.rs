@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use bgp::peer::{NextHopMode, PeerRestart};
 use bgp::rib::{
-    CommunityValue, ExportAction, ExportPolicy, ExportRule, NextHopStatus, OriginatedRoute, PathSource,
-    Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer, STALE_PATHS_MAX_SECS, SourceMatch,
+    CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, NextHopStatus,
+    OriginatedRoute, PathSource, Policy, PrefixCommunities, RibConfig, RibEvent, RibPeer,
+    STALE_PATHS_MAX_SECS, SourceMatch,
 };
 use bgp::wire::{AsPath, Community, EncodeContext, NextHop, Origin, PathAttributes, Segment};
 use bgp::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
@@ -176,9 +177,9 @@ fn configs() -> impl Strategy<Value = RibConfig> {
             action: if accept { ExportAction::Accept } else { ExportAction::Reject },
         });
     let within = prop::collection::vec(0..PREFIXES.len(), 0..3);
-    (prop::collection::vec(rule, 0..3), prop::bool::weighted(0.8), 1..4u16, within).prop_map(
-        |(rules, accept, max, within)| RibConfig {
-            multipath_max: max,
+    (prop::collection::vec(rule, 0..3), prop::bool::weighted(0.8), decision_rules(), within).prop_map(
+        |(rules, accept, decision, within)| RibConfig {
+            decision,
             export: ExportPolicy {
                 rules,
                 otherwise: if accept { ExportAction::Accept } else { ExportAction::Reject },
@@ -193,6 +194,17 @@ fn configs() -> impl Strategy<Value = RibConfig> {
             ..config()
         },
     )
+}
+
+fn decision_rules() -> impl Strategy<Value = DecisionRules> {
+    (any::<[bool; 6]>(), 1..4u16, 1..4u16).prop_map(|(on, max_external, max_internal)| DecisionRules {
+        always_compare_med: on[0],
+        missing_med_worst: on[1],
+        ignore_as_path_length: on[2],
+        ignore_next_hop_metric: on[3],
+        compare_router_id: on[4],
+        multipath: MultipathRules { max_external, max_internal, relax_as_path: on[5] },
+    })
 }
 
 fn maybe_policies() -> impl Strategy<Value = Option<Policy>> {
@@ -360,22 +372,27 @@ impl Model {
             _ => 0,
         };
         let address = |key: &Key| key.1.map(|id| self.peers[&id].terms.address);
+        let neighbor = |key: &Key| attributes(key).as_path.neighbor();
+        let rules = &self.config.as_ref().unwrap().decision;
         lowest(&mut left, |key| key.1.is_some());
         lowest(&mut left, |key| std::cmp::Reverse(attributes(key).local_pref.unwrap_or(100)));
-        lowest(&mut left, |key| attributes(key).as_path.length());
+        lowest(
+            &mut left,
+            |key| if rules.ignore_as_path_length { 0 } else { attributes(key).as_path.length() },
+        );
         lowest(&mut left, |key| attributes(key).origin);
-        let med = |key: &Key| attributes(key).med.unwrap_or(0);
+        let missing = if rules.missing_med_worst { u32::MAX } else { 0 };
+        let med = |key: &Key| attributes(key).med.unwrap_or(missing);
         let before = left.clone();
         left.retain(|key| {
-            let rivals = before
-                .iter()
-                .filter(|r| attributes(r).as_path.neighbor() == attributes(key).as_path.neighbor());
+            let rivals = before.iter().filter(|r| neighbor(r) == neighbor(key) || rules.always_compare_med);
             rivals.map(med).min() == Some(med(key))
         });
         lowest(&mut left, |key| !self.is_external(key));
-        lowest(&mut left, metric);
+        lowest(&mut left, |key| if rules.ignore_next_hop_metric { 0 } else { metric(key) });
         let mut equal = left.clone();
         if let Some(current) = self.current.get(&prefix)
+            && !rules.compare_router_id
             && left.contains(current)
             && self.is_external(current)
         {
@@ -392,7 +409,12 @@ impl Model {
             let is_new = used.iter().all(|other| {
                 attributes(other).next_hop.map(|h| h.addr()) != attributes(&key).next_hop.map(|h| h.addr())
             });
-            if used.len() < usize::from(self.config.as_ref().unwrap().multipath_max) && is_new {
+            let (max, is_of_same_as) = match self.is_external(best) {
+                true => (rules.multipath.max_external, neighbor(best) == neighbor(&key)),
+                false => (rules.multipath.max_internal, attributes(best).as_path == attributes(&key).as_path),
+            };
+            let fits = is_of_same_as || rules.multipath.relax_as_path;
+            if used.len() < usize::from(max) && is_new && fits {
                 used.push(key);
             }
         }

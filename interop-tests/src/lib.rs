@@ -33,7 +33,7 @@ pub use monitor::RouteMonitor;
 pub use ping::Ping;
 pub use prerequisites::can_run;
 pub use process::Process;
-pub use speaker::{bird::Bird, gobgp::Gobgp, manx::Manx, scripted::Scripted};
+pub use speaker::{bird::Bird, frr::Frr, gobgp::Gobgp, manx::Manx, scripted::Scripted};
 pub use topology::{End, Lab, Topology, end};
 
 use std::net::IpAddr;

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The programs that labs start, and the Debian packages they come in (`.ci/apt-packages.sh`).
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("ip", "iproute2"),
     ("sysctl", "procps"),
     ("setpriv", "util-linux"),
@@ -16,6 +16,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("birdc", "bird2"),
     ("gobgpd", "gobgpd"),
     ("gobgp", "gobgpd"),
+    ("vtysh", "frr"),
     ("jq", "jq"),
 ];
 

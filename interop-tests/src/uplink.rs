@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::manifest::Manifest;
 use crate::speaker::Neighbor;
 use crate::speaker::bird::BirdConfig;
+use crate::speaker::frr::FrrConfig;
 use crate::speaker::gobgp::GobgpConfig;
 use crate::topology::{Lab, Topology, end};
 use crate::{ip, net};
@@ -80,6 +81,20 @@ pub fn bird() -> BirdConfig {
 #[must_use]
 pub fn gobgp() -> GobgpConfig {
     GobgpConfig { router_id: [10, 1, 0, 2].into(), local_as: ROUTER_AS, neighbors: neighbors() }
+}
+
+/// The router as FRR, with the routes in its kernel.
+#[must_use]
+pub fn frr() -> FrrConfig {
+    FrrConfig {
+        router_id: [10, 1, 0, 2].into(),
+        local_as: ROUTER_AS,
+        neighbors: neighbors(),
+        announce: ANNOUNCED.map(net).to_vec(),
+        kernel: true,
+        lines: Vec::new(),
+        global_lines: Vec::new(),
+    }
 }
 
 /// The router's two sessions.

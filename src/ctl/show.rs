@@ -100,7 +100,7 @@ fn peer_row(peer: &PeerDocument, wide: bool) -> Vec<String> {
         row.push(peer.router_id.clone().unwrap_or_else(|| "-".to_owned()));
         row.push(peer.flaps.to_string());
     }
-    row.push(peer.last_error.clone().unwrap_or_default());
+    row.push(peer.last_error.clone().unwrap_or_else(|| peer.withheld.join("; ")));
     row
 }
 
@@ -121,6 +121,8 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("capabilities", peer.capabilities.join(", ")),
         ("restart time", seconds(peer.restart_time_secs)),
         ("filters", if peer.filters.is_empty() { "none".to_owned() } else { peer.filters.join(", ") }),
+        ("rules", if peer.rules.is_empty() { "-".to_owned() } else { peer.rules.join(", ") }),
+        ("withheld", if peer.withheld.is_empty() { "-".to_owned() } else { peer.withheld.join("; ") }),
         ("reflector client", if peer.reflector_client { "yes" } else { "no" }.to_owned()),
         ("role", peer.role.clone().unwrap_or_else(|| "-".to_owned())),
         ("maximum prefixes", peer.maximum_prefixes.map_or_else(|| "-".to_owned(), |limit| limit.to_string())),

@@ -148,6 +148,12 @@ pub struct PeerDocument {
     /// BGPFilters that its routes pass, in order.
     #[serde(default)]
     pub filters: Vec<String>,
+    /// What is demanded of its routes and done to those it gets, beside filters; only what is not the default.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// What it is not sent or what is not taken from it for want of a filter (RFC 8212).
+    #[serde(default)]
+    pub withheld: Vec<String>,
     /// Paths it has sent.
     pub received: usize,
     /// Of these: eligible.
@@ -217,6 +223,13 @@ pub struct PathDocument {
     pub ineligible: Option<String>,
     /// The decision step that it lost.
     pub lost: Option<String>,
+    /// The source of the path that it lost to: the best one, but for MED the best of its neighboring AS. Absent
+    /// for a path in use.
+    #[serde(default)]
+    pub lost_to: Option<String>,
+    /// Why it is not used beside the best one, if it lost only after the metric of the next hop.
+    #[serde(default)]
+    pub not_multipath: Option<String>,
     /// Seconds since it was received.
     pub age_secs: u64,
 }

@@ -4,6 +4,7 @@
 mod policy;
 pub mod snapshot;
 pub mod translate;
+mod update_rules;
 pub mod wiring;
 
 use std::net::Ipv4Addr;

@@ -8,12 +8,12 @@ use bgp::rib::snapshot::{
     AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, PeerSummary, RibSummary,
     RouteSnapshot as RibRoute,
 };
-use bgp::rib::{Ineligible, LossReason};
+use bgp::rib::{Ineligible, LossReason, NotMultipath};
 use config::{Problem, Severity};
 use fib::snapshot::{FibSnapshot, FibSummary, NextHopView, RouteSnapshot};
 use serde::Serialize;
 
-use super::NodeState;
+use super::{NodeState, update_rules};
 use crate::daemon::protocol::{
     FibCounts, FibDocument, FibNextHopDocument, FibRouteDocument, PathDocument, PeerCounts, PeerDocument,
     ProblemDocument, RouteCounts, RouteDocument, StatusDocument,
@@ -124,6 +124,11 @@ pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeStat
             let mut document = peer(session, clients.contains(&session.name.as_str()));
             let filters = state.desired.as_ref().and_then(|desired| desired.filters.get(&session.name));
             document.filters = filters.cloned().unwrap_or_default();
+            let desired = state.desired.iter().flat_map(|desired| &desired.bgp.neighbors);
+            if let Some(neighbor) = desired.into_iter().find(|neighbor| neighbor.name == session.name) {
+                document.rules = update_rules::describe(neighbor);
+                document.withheld = update_rules::withheld(neighbor);
+            }
             if let Some(summary) = routes.iter().find(|summary| Some(summary.peer) == session.id) {
                 add_routes(&mut document, summary);
             }
@@ -192,9 +197,13 @@ pub fn route(route: &RibRoute) -> RouteDocument {
 }
 
 fn path(path: &PathSnapshot) -> PathDocument {
+    let (mut lost_to, mut not_multipath) = (None, None);
     let (ineligible, lost) = match &path.usage {
         PathUsage::Best => (None, None),
-        PathUsage::Multipath { reason } | PathUsage::Lost { reason } => {
+        PathUsage::Multipath { reason } => (None, Some(loss(*reason).to_owned())),
+        PathUsage::Lost { reason, to, not_multipath: why } => {
+            lost_to = Some(to.clone());
+            not_multipath = why.map(|why| left_out(why).to_owned());
             (None, Some(loss(*reason).to_owned()))
         }
         PathUsage::Ineligible { reason } => (Some(ineligible(reason)), None),
@@ -206,6 +215,8 @@ fn path(path: &PathSnapshot) -> PathDocument {
         stale: path.stale,
         ineligible,
         lost,
+        lost_to,
+        not_multipath,
         age_secs: path.age_secs,
         ..attributes(&path.attributes)
     }
@@ -251,9 +262,22 @@ fn loss(reason: LossReason) -> &'static str {
     }
 }
 
+fn left_out(reason: NotMultipath) -> &'static str {
+    match reason {
+        NotMultipath::SameNextHop => "a path in use has the same next hop",
+        NotMultipath::AsPath => "it came through other ASes (relaxASPath is off)",
+        NotMultipath::Limit => "as many paths as allowed are in use (maximumPaths)",
+    }
+}
+
 fn ineligible(reason: &Ineligible) -> String {
     match reason {
         Ineligible::NextHop(reason) => format!("next hop: {reason}"),
+        Ineligible::FirstAs => "its AS_PATH does not begin with the peer's AS (enforceFirstAS)".to_owned(),
+        Ineligible::AsSet => "an AS_SET is in its AS_PATH (RFC 9774; allowASSets)".to_owned(),
+        Ineligible::NoImportPolicy => {
+            "the peer has no import filter of the family (RFC 8212; ebgpRequiresPolicy)".to_owned()
+        }
         Ineligible::AsLoop => "our AS is in its AS_PATH".to_owned(),
         Ineligible::OriginatorLoop => "we are its ORIGINATOR_ID".to_owned(),
         Ineligible::ClusterLoop => "our cluster is in its CLUSTER_LIST".to_owned(),

@@ -7,7 +7,9 @@ use bgp::io::Desired as DesiredBgp;
 use bgp::peer::{
     GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
 };
-use bgp::rib::{ExportAction, ExportPolicy, ExportRule, OriginatedRoute, RibConfig};
+use bgp::rib::{
+    DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, OriginatedRoute, RibConfig,
+};
 use bgp::wire::BgpRole;
 use bgp::{AfiSafi, Asn, ClusterId, RouterId};
 use config::Problem;
@@ -20,7 +22,7 @@ use config::model::{
 use fib::FibConfig;
 use ipnet::IpNet;
 
-use super::policy;
+use super::{policy, update_rules};
 
 /// The kernel's main table.
 const TABLE_MAIN: u32 = 254;
@@ -90,7 +92,7 @@ pub fn desired(
         neighbors_are_partial: resources.is_partial(),
         rib: RibConfig {
             router_id: RouterId(speaker.router_id),
-            multipath_max: speaker.multipath_max,
+            decision: decision(&speaker),
             export: export(&shared, &expand::prefix_advertisements(resources, node_name)),
             restarting,
         },
@@ -113,6 +115,22 @@ pub fn desired(
             .collect(),
     };
     Ok((desired, expansion.problems))
+}
+
+fn decision(speaker: &Speaker) -> DecisionRules {
+    let best_path = &speaker.best_path;
+    DecisionRules {
+        always_compare_med: best_path.always_compare_med,
+        missing_med_worst: best_path.missing_med_worst,
+        ignore_as_path_length: best_path.ignore_as_path_length,
+        ignore_next_hop_metric: best_path.ignore_next_hop_metric,
+        compare_router_id: best_path.compare_router_id,
+        multipath: MultipathRules {
+            max_external: speaker.multipath_max,
+            max_internal: speaker.multipath_max_ibgp,
+            relax_as_path: best_path.multipath.relax_as_path,
+        },
+    }
 }
 
 fn listen(speaker: &Speaker) -> Vec<SocketAddr> {
@@ -174,6 +192,7 @@ fn neighbor(
         next_hop_v4: speaker.ipv4,
         next_hop_v6: speaker.ipv6,
         allow_local_as: session.allow_local_as,
+        rules: update_rules::update_rules(&session.rules),
         role: session.role.map(bgp_role),
         role_strict: session.role_strict,
         prefix_limit: session.maximum_prefixes.map(prefix_limit),

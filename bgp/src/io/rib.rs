@@ -175,6 +175,7 @@ impl RibThread {
             | RibEvent::Refresh { .. }
             | RibEvent::PrefixLimit { .. }
             | RibEvent::PolicyChanged { .. }
+            | RibEvent::RulesChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }

@@ -41,6 +41,7 @@ impl ConfigChange {
             next_hop_v4,
             next_hop_v6,
             allow_local_as,
+            rules,
             role,
             role_strict,
             prefix_limit,
@@ -66,6 +67,7 @@ impl ConfigChange {
             // The RIB is told, and works the difference out.
             when(*import != new.import, Self::Live),
             when(*export != new.export, Self::Live),
+            when(*rules != new.rules, Self::Live),
             // From the next session on: not worth the routes of this one.
             when(*keepalive_secs != new.keepalive_secs, Self::Live),
             // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.

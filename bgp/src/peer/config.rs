@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rib::Policy;
+use crate::rib::{Policy, UpdateRules};
 use crate::wire::BgpRole;
 use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
 
@@ -130,6 +130,8 @@ pub struct NeighborConfig {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// How often our own AS may stand in a received AS_PATH (allowas-in).
     pub allow_local_as: u8,
+    /// What is demanded of its routes and done to those it gets, beside policy.
+    pub rules: UpdateRules,
     /// Our role (RFC 9234); has no meaning on internal sessions.
     pub role: Option<BgpRole>,
     /// The neighbor must say its role.
@@ -178,6 +180,7 @@ impl NeighborConfig {
             next_hop_v4: None,
             next_hop_v6: None,
             allow_local_as: 0,
+            rules: UpdateRules::default(),
             role: None,
             role_strict: false,
             prefix_limit: None,

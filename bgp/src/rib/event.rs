@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{CommunityValue, Policy};
+use super::rules::DecisionRules;
+use super::update_rules::UpdateRules;
 use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, ClusterId, PeerId, RouterId};
@@ -17,8 +19,9 @@ use crate::{AfiSafi, ClusterId, PeerId, RouterId};
 pub struct RibConfig {
     /// Our identifier.
     pub router_id: RouterId,
-    /// Most paths that may be used at once for one prefix: 1 switches multipath off.
-    pub multipath_max: u16,
+    /// How paths are compared, and how many are used at once. A change is applied to every route, and of what
+    /// comes of it only the differences leave; no session notices.
+    pub decision: DecisionRules,
     /// What may leave.
     pub export: ExportPolicy,
     /// We told our peers in our OPENs that we restarted (R bit): End-of-RIB to them then waits until we are in
@@ -99,6 +102,8 @@ pub struct RibPeer {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// How often our AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
+    /// What is demanded of its routes and done to those it gets, beside policy.
+    pub rules: UpdateRules,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
     /// Set for our route reflection clients.
@@ -184,6 +189,13 @@ pub enum RibEvent {
         /// Replaces [`RibPeer::export`].
         export: Arc<Policy>,
     },
+    /// Other rules for a peer, in the same way.
+    RulesChanged {
+        /// Whose.
+        peer: PeerId,
+        /// Replace [`RibPeer::rules`].
+        rules: UpdateRules,
+    },
     /// The whole set of our own routes.
     Originate(Vec<OriginatedRoute>),
     /// Next hops whose status changed. A next hop never named is pending, and ineligible.
@@ -263,6 +275,12 @@ pub enum RibEffect {
 pub enum Ineligible {
     /// Its next hop does not resolve, and why (RFC 4271 §9.1.2).
     NextHop(String),
+    /// Its AS_PATH does not begin with the AS of its external peer (RFC 4271 §6.3).
+    FirstAs,
+    /// An AS_SET or AS_CONFED_SET stands in its AS_PATH (RFC 9774 §3).
+    AsSet,
+    /// Its external peer has no import policy for the family, and needs one (RFC 8212).
+    NoImportPolicy,
     /// Our AS stands in its AS_PATH (RFC 4271 §9.1.2).
     AsLoop,
     /// We are its ORIGINATOR_ID (RFC 4456 §8).
@@ -303,4 +321,16 @@ pub enum LossReason {
     PeerAddress,
     /// Higher path identifier (RFC 7911).
     PathId,
+}
+
+/// Why a path that lost only after the metric of the next hop is not used beside the best one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotMultipath {
+    /// A path in use has the same next hop, so this one would share nothing.
+    SameNextHop,
+    /// It came through other ASes ([`super::MultipathRules::relax_as_path`]).
+    AsPath,
+    /// As many as are allowed are in use.
+    Limit,
 }

@@ -18,6 +18,7 @@ use super::path::{Path, Slot};
 use super::policy::{Policy, PolicyRoute, PolicyVerdict, SourceMatch};
 use super::role::mark_sent;
 use super::session::SourceTerms;
+use super::update_rules::ExportRules;
 use crate::peer::NextHopMode;
 use crate::wire::{BgpRole, EncodeContext, NextHop, PathAttributes};
 use crate::{Asn, ClusterId, PeerKind};
@@ -38,6 +39,7 @@ pub(super) struct Terms {
     role: Option<BgpRole>,
     encode: EncodeContext,
     policy: Arc<Policy>,
+    rules: ExportRules,
 }
 
 impl Terms {
@@ -61,6 +63,7 @@ impl Terms {
             role: negotiated.role,
             encode: negotiated.encode.clone(),
             policy: Arc::clone(&peer.export),
+            rules: ExportRules::of(peer),
         }
     }
 
@@ -99,7 +102,10 @@ impl Terms {
                 mark_sent(&mut exported, self.role, self.local_as)?;
                 self.to_external(source.is_some(), &mut exported);
             }
-            PeerKind::Ibgp => self.to_internal(source, &mut exported)?,
+            PeerKind::Ibgp => {
+                self.to_internal(source, &mut exported)?;
+                self.rules.to_internal(&mut exported);
+            }
         }
         Some(exported)
     }
@@ -125,6 +131,7 @@ impl Terms {
     }
 
     fn to_external(&self, is_learned: bool, attributes: &mut PathAttributes) {
+        self.rules.to_external(self.local_as, attributes);
         // RFC 4271 §5.1.2.
         attributes.as_path.prepend(self.local_as);
         // RFC 4271 §5.1.5.
@@ -189,8 +196,12 @@ impl Terms {
         path: &Path,
     ) -> Option<Leave> {
         let is_own = path.source == Slot::LOCAL;
+        let has_rules = !self.policy.rules(&prefix).is_empty();
+        if self.rules.needs_policy() && !has_rules {
+            return None;
+        }
         // Attributes are looked at only where there is somebody to look.
-        if !self.policy.rules(&prefix).is_empty() {
+        if has_rules {
             let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
             let attributes = &table.get(path.attributes)?.attributes;
             let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes };

@@ -17,6 +17,7 @@ use super::next_hop::Affected;
 use super::path::Slot;
 use super::policy::Policy;
 use super::session::{Lost, PeerEntry};
+use super::update_rules::UpdateRules;
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, Nlri, PeerId};
 
@@ -48,7 +49,7 @@ impl Rib {
             self.v4.mark_all_changed();
             self.v6.mark_all_changed();
         }
-        if old.is_some_and(|old| old.multipath_max != config.multipath_max) {
+        if old.is_some_and(|old| old.decision != config.decision) {
             self.v4.mark_all_dirty();
             self.v6.mark_all_dirty();
         }
@@ -182,6 +183,17 @@ impl Rib {
         }
         if entry.terms.export != export {
             entry.terms.export = export;
+            self.regroup.push(slot);
+        }
+    }
+
+    /// As with policies.
+    pub(super) fn handle_rules_changed(&mut self, peer: PeerId, rules: UpdateRules) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        if entry.terms.rules != rules {
+            entry.terms.rules = rules;
+            self.reimport.push(slot);
             self.regroup.push(slot);
         }
     }

@@ -17,6 +17,7 @@ use super::path::{Refusal, Slot};
 use super::policy::{Operation, Policy, PolicyRoute, PolicyVerdict, SourceMatch};
 use super::role;
 use super::session::PeerEntry;
+use super::update_rules::{UpdateRules, make_last_resort};
 use crate::PeerKind;
 use crate::wire::PathAttributes;
 
@@ -28,15 +29,20 @@ pub(super) struct Imported {
     pub(super) refusal: Refusal,
 }
 
+/// In the place of a policy's rule.
+const NO_RULE: usize = usize::MAX;
+
 /// Judges the prefixes that one peer announced with one set of attributes.
 pub(super) struct Import {
     received: AttributesId,
     attributes: Option<Arc<PathAttributes>>,
     kind: PeerKind,
+    /// Set if it has a say.
     policy: Option<Arc<Policy>>,
+    rules: UpdateRules,
     /// As far as that is the same for every prefix.
     refusal: Refusal,
-    /// By rule: the attributes as it leaves them, held.
+    /// By rule, or [`NO_RULE`]: the attributes as it leaves them, held.
     changed: SmallVec<[(usize, AttributesId); 1]>,
 }
 
@@ -49,13 +55,18 @@ impl Import {
             attributes: None,
             kind: PeerKind::Ibgp,
             policy: None,
+            rules: UpdateRules::default(),
             refusal: Refusal::None,
             changed: SmallVec::new(),
         };
         if let (Some(peer), Some(attributes)) = (shared.peers.get(source), attributes) {
             import.refusal = refusal(attributes, peer, &shared.identity);
             import.kind = peer.terms.negotiated.kind;
-            if import.refusal == Refusal::None && !peer.terms.import.is_empty() {
+            import.rules = peer.terms.rules;
+            let is_looked_at = !peer.terms.import.is_empty()
+                || import.rules.needs_policy(import.kind)
+                || import.rules.is_last_resort(attributes, import.kind);
+            if import.refusal == Refusal::None && is_looked_at {
                 import.policy = Some(Arc::clone(&peer.terms.import));
                 import.attributes = Some(Arc::clone(attributes));
             }
@@ -68,23 +79,34 @@ impl Import {
             Imported { attributes: self.received, as_received: AttributesId::NONE, refusal: self.refusal };
         let (Some(policy), Some(attributes)) = (&self.policy, &self.attributes) else { return unchanged };
         let route = PolicyRoute { prefix, source: SourceMatch::Learned, peer_kind: self.kind, attributes };
-        let Some((place, rule)) = policy.decide(&route) else { return unchanged };
-        match &rule.verdict {
-            PolicyVerdict::Reject => Imported { refusal: Refusal::Policy, ..unchanged },
-            PolicyVerdict::Accept(operations) if operations.is_empty() => unchanged,
-            PolicyVerdict::Accept(operations) => {
-                // The family's rules are counted anew, and so one place may name two rules.
-                let key = place * 2 + usize::from(prefix.addr().is_ipv6());
-                let known = self.changed.iter().find(|(known, _)| *known == key).map(|(_, id)| *id);
-                let id = known.unwrap_or_else(|| {
-                    let id = shared.attributes.intern(changed(attributes, operations));
-                    self.changed.push((key, id));
-                    id
-                });
-                let as_received = if id == self.received { AttributesId::NONE } else { self.received };
-                Imported { attributes: id, as_received, refusal: self.refusal }
-            }
+        if self.rules.needs_policy(self.kind) && policy.rules(&prefix).is_empty() {
+            return Imported { refusal: Refusal::NoImportPolicy, ..unchanged };
         }
+        let (key, operations) = match policy.decide(&route) {
+            None => (NO_RULE, &[][..]),
+            // The family's rules are counted anew, and so one place may name two rules.
+            Some((place, rule)) => match &rule.verdict {
+                PolicyVerdict::Reject => return Imported { refusal: Refusal::Policy, ..unchanged },
+                PolicyVerdict::Accept(operations) => {
+                    (place * 2 + usize::from(prefix.addr().is_ipv6()), operations.as_slice())
+                }
+            },
+        };
+        if operations.is_empty() && !self.rules.is_last_resort(attributes, self.kind) {
+            return unchanged;
+        }
+        let known = self.changed.iter().find(|(known, _)| *known == key).map(|(_, id)| *id);
+        let id = known.unwrap_or_else(|| {
+            let mut changed = changed(attributes, operations);
+            if self.rules.is_last_resort(&changed, self.kind) {
+                make_last_resort(&mut changed);
+            }
+            let id = shared.attributes.intern(changed);
+            self.changed.push((key, id));
+            id
+        });
+        let as_received = if id == self.received { AttributesId::NONE } else { self.received };
+        Imported { attributes: id, as_received, refusal: self.refusal }
     }
 
     pub(super) fn release(self, attributes: &mut AttributeTable) {
@@ -149,6 +171,10 @@ fn refusal(attributes: &PathAttributes, peer: &PeerEntry, identity: &Identity) -
         terms.next_hop_v4.map(Into::into),
         terms.next_hop_v6.map(Into::into),
     ];
+    let by_rules = terms.rules.refusal(attributes, &terms.negotiated);
+    if by_rules != Refusal::None {
+        return by_rules;
+    }
     let own_as = attributes.as_path.count(terms.negotiated.local_as);
     // RFC 4271 §9.1.2, relaxed by allowas-in.
     if own_as > usize::from(terms.allow_local_as) {

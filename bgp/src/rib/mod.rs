@@ -54,12 +54,14 @@ mod peers;
 pub mod policy;
 mod prefix_limit;
 mod role;
+pub mod rules;
 mod session;
 pub mod snapshot;
 mod startup;
 mod table;
 #[cfg(test)]
 mod tests;
+mod update_rules;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -70,14 +72,17 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use event::{
     BestChange, BestPath, ExportAction, ExportPolicy, ExportRule, Ineligible, LossReason, NextHopStatus,
-    OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent, RibPeer,
+    NotMultipath, OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent,
+    RibPeer,
 };
 pub use policy::{
     CommunityValue, Matches, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch,
     SourceMatch,
 };
+pub use rules::{DecisionRules, MultipathRules};
 pub use session::{QUIET_SECS, STALE_PATHS_MAX_SECS};
 pub use startup::DEFERRAL_MAX_SECS;
+pub use update_rules::{PrivateAs, UpdateRules};
 
 use adj_in::{Identity, Shared};
 use adj_out::Group;
@@ -110,9 +115,9 @@ pub struct Rib {
     groups: Vec<Option<Group>>,
     /// Every path is to be held against our identity again.
     rejudge: bool,
-    /// Peers whose paths are to be held against their import policy again.
+    /// Peers whose paths are to be held against their import policy and rules again.
     reimport: Vec<Slot>,
-    /// Peers whose export policy is no longer that of their group.
+    /// Peers whose export policy or rules are no longer those of their group.
     regroup: Vec<Slot>,
     /// Prefixes that linger may be free: a member caught up or left.
     release_due: bool,
@@ -169,6 +174,7 @@ impl Rib {
             RibEvent::PolicyChanged { peer, import, export } => {
                 self.handle_policy_changed(peer, import, export);
             }
+            RibEvent::RulesChanged { peer, rules } => self.handle_rules_changed(peer, rules),
             RibEvent::Originate(routes) => self.handle_originate(&routes),
             RibEvent::NextHopChanged(changes) => self.handle_next_hop_changed(changes),
             RibEvent::Transmitted { peer, bytes } => self.handle_transmitted(peer, bytes),

@@ -11,6 +11,7 @@ use super::export::Terms;
 use super::family::{Family, Prefix};
 use super::member::Member;
 use super::pack::{Buckets, transmit};
+use super::rules::DecisionRules;
 use super::table::{PrefixId, Table};
 use crate::wire::encode_end_of_rib;
 
@@ -113,10 +114,10 @@ impl Rib {
     }
 
     fn decide(&mut self) -> bool {
-        let multipath_max = self.config.as_ref().map_or(1, |config| config.multipath_max);
+        let rules = self.config.as_ref().map_or(&DecisionRules::UNCONFIGURED, |config| &config.decision);
         let mut changes = Vec::new();
         for family in Family::ALL {
-            with_table!(self, family, table => table.decide(&mut self.shared, multipath_max, &mut changes));
+            with_table!(self, family, table => table.decide(&mut self.shared, rules, &mut changes));
         }
         let has_changes = !changes.is_empty();
         if has_changes {

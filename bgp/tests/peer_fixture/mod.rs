@@ -90,7 +90,7 @@ impl Node {
             neighbors_are_partial: false,
             rib: RibConfig {
                 router_id: RouterId(router_id(address)),
-                multipath_max: 1,
+                decision: bgp::rib::DecisionRules::default(),
                 restarting: false,
                 export: ExportPolicy::default(),
             },

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use bgp::peer::{Negotiated, NextHopMode, PeerRestart};
 use bgp::rib::snapshot::{PathUsage, RouteSelection, RouteSnapshot};
 use bgp::rib::{
-    BestPath, ExportPolicy, NextHopStatus, OriginatedRoute, Retain, Rib, RibConfig, RibEffect, RibEvent,
-    RibPeer,
+    BestPath, DecisionRules, ExportPolicy, MultipathRules, NextHopStatus, OriginatedRoute, Retain, Rib,
+    RibConfig, RibEffect, RibEvent, RibPeer, UpdateRules,
 };
 use bgp::wire::{
     AsPath, DecodeContext, EncodeContext, HEADER_LEN, Message, NextHop, PathAttributes, Reach, Unreach,
@@ -45,8 +45,17 @@ pub(crate) fn peer_id(index: u32) -> PeerId {
     PeerId { index, generation: 0 }
 }
 
+pub(crate) fn multipath(max: u16) -> DecisionRules {
+    DecisionRules { multipath: MultipathRules::up_to(max), ..DecisionRules::default() }
+}
+
 pub(crate) fn config() -> RibConfig {
-    RibConfig { router_id: ROUTER_ID, multipath_max: 1, export: ExportPolicy::default(), restarting: false }
+    RibConfig {
+        router_id: ROUTER_ID,
+        decision: DecisionRules::default(),
+        export: ExportPolicy::default(),
+        restarting: false,
+    }
 }
 
 /// Peer `index` with address and identifier 10.0.0.`index`, both families, next hops 10.255.0.1 and
@@ -82,6 +91,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
         next_hop_v4: None,
         next_hop_v6: Some("2001:db8:ff::1".parse().unwrap()),
         allow_local_as: 0,
+        rules: UpdateRules::default(),
         prefix_limit: None,
         reflector_client: None,
         transmit_window: OPEN,

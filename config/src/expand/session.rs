@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::Serialize;
 
 use super::speaker::{Member, Speaker};
+use super::update_rules::SessionRules;
 use crate::model::{
     Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
     MaximumPrefixes, NextHopMode, Role, Seconds, SecretValue,
@@ -67,6 +68,8 @@ pub struct Session {
     pub password: Option<SecretValue>,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
+    /// What is demanded of its routes and done to those it gets, beside filters.
+    pub rules: SessionRules,
     /// What we are to the other end (RFC 9234); `None` on internal sessions.
     pub role: Option<Role>,
     /// The other end must say its role.
@@ -152,6 +155,7 @@ impl Session {
             ttl_security_hops: None,
             password: None,
             allow_local_as: 0,
+            rules: SessionRules::default(),
             role: None,
             role_strict: false,
             maximum_prefixes: None,
@@ -180,6 +184,10 @@ impl Session {
             }
         };
         let is_external = remote_as != local_as;
+        let role = spec.role.filter(|_| is_external).map(|role| match origin {
+            SessionOrigin::Reverse => role.counterpart(),
+            SessionOrigin::Global | SessionOrigin::Node | SessionOrigin::Mesh => role,
+        });
         let families = if spec.families.is_empty() { vec![remote.family()] } else { spec.families.clone() };
         Self {
             name,
@@ -204,10 +212,8 @@ impl Session {
             // Somebody has to dial: the mirror of a passive session does.
             passive: spec.passive && origin != SessionOrigin::Reverse,
             description: spec.description.clone(),
-            role: spec.role.filter(|_| is_external).map(|role| match origin {
-                SessionOrigin::Reverse => role.counterpart(),
-                SessionOrigin::Global | SessionOrigin::Node | SessionOrigin::Mesh => role,
-            }),
+            rules: SessionRules::of_peer(&spec.update_rules, origin, role),
+            role,
             role_strict: spec.role_strict && is_external,
             maximum_prefixes: spec.maximum_prefixes,
             shutdown: spec.shutdown.as_ref().map(|shutdown| shutdown.message.clone()),
@@ -283,6 +289,6 @@ impl Session {
         if self.allow_local_as > 0 {
             write!(f, " allow-local-as {}", self.allow_local_as)?;
         }
-        Ok(())
+        write!(f, "{}", self.rules)
     }
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Role, Seconds, Selector, Shutdown, limits,
-    metadata, secret, unique,
+    Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Role, Seconds, Selector, Shutdown,
+    UpdateRules, limits, metadata, secret, unique, update_rules,
 };
 use crate::document::{Entry, Field, Fields};
 
@@ -50,6 +50,9 @@ pub struct BgpPeerSpec {
     /// How often our own AS may stand in a received AS_PATH.
     #[serde(rename = "numAllowedLocalASNumbers")]
     pub num_allowed_local_as_numbers: u8,
+    /// What its routes have to be like, and what is done to those it gets.
+    #[serde(flatten)]
+    pub update_rules: UpdateRules,
     /// Names of BGPFilters, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<String>,
@@ -205,6 +208,12 @@ const SPEC: &[Field] = &[
         "most prefixes of the peer, all families together",
     )
     .with(limits::MAXIMUM_PREFIXES),
+    update_rules::ENFORCE_FIRST_AS,
+    update_rules::ALLOW_AS_SETS,
+    update_rules::REMOVE_PRIVATE_AS,
+    update_rules::AS_OVERRIDE,
+    update_rules::HONOUR_GRACEFUL_SHUTDOWN,
+    update_rules::GRACEFUL_SHUTDOWN,
     Field::additive("shutdown", "{message: fibre works}", "administratively down: true, or with a message")
         .with(limits::SHUTDOWN),
     Field::additive("description", "rack a1, top", "for people; up to 255 characters"),
@@ -279,6 +288,7 @@ impl BgpPeerSpec {
             max_restart_time: times.max_restart,
             keepalive_time: times.keepalive,
             num_allowed_local_as_numbers: allowed_as.unwrap_or_default(),
+            update_rules: UpdateRules::read(spec),
             filters,
             ttl_security: ttl_security.filter(|hops| *hops > 0),
             reverse_peering: reverse_peering.unwrap_or_default(),

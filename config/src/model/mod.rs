@@ -6,6 +6,7 @@
 
 mod address;
 mod asn;
+mod best_path;
 mod bgp_configuration;
 mod bgp_filter;
 mod bgp_peer;
@@ -18,11 +19,13 @@ mod node;
 mod seconds;
 mod secret;
 pub mod selector;
+mod update_rules;
 
 use serde::{Serialize, Serializer};
 
 pub use address::{PeerAddress, PeerAddressError};
 pub use asn::{Asn, AsnError};
+pub use best_path::{BestPath, MULTIPATH_MAX_DEFAULT, Multipath};
 pub use bgp_configuration::{
     BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, NamedCommunity, PER_NODE_PREFIX,
     PrefixAdvertisement,
@@ -46,6 +49,7 @@ pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, 
 pub use seconds::{Seconds, SecondsError};
 pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
+pub use update_rules::{RemovePrivateAs, UpdateRules};
 
 use crate::document::{Entry, Field, Fields};
 

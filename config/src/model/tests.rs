@@ -276,6 +276,17 @@ fn semantic_errors_have_the_place_of_the_value() {
             "  listenPort: '179'",
             "expected a whole number from 1 to 65535, found the text '179'",
         ),
+        (
+            BgpConfiguration,
+            "  bestPath: {multipath: {maximumPaths: 0}}",
+            "spec.bestPath.multipath.maximumPaths: expected a whole number from 1 to 64",
+        ),
+        (
+            BgpConfiguration,
+            "  multipathMax: 4\n  bestPath: {multipath: {maximumPaths: 4}}",
+            "spec.bestPath.multipath.maximumPaths: says the same as spec.multipathMax: keep one of them",
+        ),
+        (BgpConfiguration, "  bestPath: {compareMED: true}", "spec.bestPath.compareMED: "),
         (BgpConfiguration, "  multipathMax: 65", "spec.multipathMax: expected a whole number from 1 to 64"),
         (BgpConfiguration, "  bindMode: nodeip", "expected None or NodeIP, found the text 'nodeip'"),
         (BgpConfiguration, "  nodeToNodeMeshEnabled: no", "expected true or false, found the text 'no'"),

@@ -241,7 +241,7 @@ fn render(config: &BirdConfig) -> String {
         }
     }
     for neighbor in &config.neighbors {
-        let Neighbor { name, local, address, remote_as, hold_time, passive, bird_options } = neighbor;
+        let Neighbor { name, local, address, remote_as, hold_time, passive, bird_options, .. } = neighbor;
         let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
         let local_as = config.local_as;
         let passive = if *passive { "on" } else { "off" };

@@ -232,7 +232,7 @@ fn render(config: &GobgpConfig) -> String {
     let mut text =
         format!("[global.config]\n  as = {}\n  router-id = \"{}\"\n", config.local_as, config.router_id);
     for neighbor in &config.neighbors {
-        let Neighbor { name, local, address, remote_as, hold_time, passive, bird_options: _ } = neighbor;
+        let Neighbor { name, local, address, remote_as, hold_time, passive, .. } = neighbor;
         let family = if address.is_ipv4() { "ipv4-unicast" } else { "ipv6-unicast" };
         let keepalive = hold_time / 3;
         let _ = write!(

@@ -60,3 +60,34 @@ fn without_its_node_object_a_node_keeps_what_it_had_and_says_so() {
     assert_eq!(gone.desired, full.desired);
     assert!(gone.problems.iter().any(|problem| problem.message.contains("stays in force")), "{gone:?}");
 }
+
+#[test]
+fn the_choice_of_the_best_path_reaches_the_rib() {
+    let cluster = |best_path: &str| {
+        let text = format!(
+            "apiVersion: projectcalico.org/v3\nkind: BGPConfiguration\nmetadata: {{name: default}}\n\
+             spec: {{bestPath: {best_path}}}\n"
+        );
+        desired(&resources(&[NODE, &text]), "node1", false).unwrap().0.bgp.rib.decision
+    };
+    let default = DecisionRules { multipath: MultipathRules::up_to(16), ..DecisionRules::default() };
+    assert_eq!(cluster("{}"), default);
+    let each = [
+        ("alwaysCompareMED", DecisionRules { always_compare_med: true, ..default.clone() }),
+        ("missingMEDWorst", DecisionRules { missing_med_worst: true, ..default.clone() }),
+        ("ignoreASPathLength", DecisionRules { ignore_as_path_length: true, ..default.clone() }),
+        ("ignoreNextHopMetric", DecisionRules { ignore_next_hop_metric: true, ..default.clone() }),
+        ("compareRouterID", DecisionRules { compare_router_id: true, ..default }),
+    ];
+    for (name, expected) in each {
+        assert_eq!(cluster(&format!("{{{name}: true}}")), expected, "{name}");
+    }
+    let multipath = |text: &str| cluster(&format!("{{multipath: {text}}}")).multipath;
+    let eight = MultipathRules::up_to(8);
+    assert_eq!(multipath("{maximumPaths: 8}"), eight);
+    assert_eq!(
+        multipath("{maximumPaths: 8, maximumPathsIBGP: 1}"),
+        MultipathRules { max_internal: 1, ..eight }
+    );
+    assert!(!multipath("{relaxASPath: false}").relax_as_path);
+}

@@ -87,6 +87,7 @@ impl NeighborTask {
             next_hop_v4: local_v4.or(config.next_hop_v4),
             next_hop_v6: local_v6.or(config.next_hop_v6),
             allow_local_as: config.allow_local_as,
+            rules: config.rules,
             prefix_limit: config.prefix_limit,
             reflector_client: config.reflector_client,
             transmit_window: TRANSMIT_WINDOW,

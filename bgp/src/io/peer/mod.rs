@@ -180,11 +180,16 @@ impl NeighborTask {
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
         let old = policies(self.peer.config());
+        let old_rules = self.peer.config().rules;
         self.peer.reconfigure(config, now);
         self.apply_effects();
         let (import, export) = policies(self.peer.config());
         if (&import, &export) != (&old.0, &old.1) {
             self.feed.push_event(RibEvent::PolicyChanged { peer: self.id, import, export });
+        }
+        let rules = self.peer.config().rules;
+        if rules != old_rules {
+            self.feed.push_event(RibEvent::RulesChanged { peer: self.id, rules });
         }
         if rotates {
             self.rotate_password(now);

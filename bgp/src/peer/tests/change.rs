@@ -17,7 +17,7 @@ fn a_policy() -> Policy {
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 31] = [
+    let table: [Row; 32] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -47,6 +47,7 @@ fn what_each_field_costs() {
         ("shutdown", |c| c.shutdown = Some(String::new()), Reset),
         ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Reset),
         ("import", |c| c.import = Arc::new(a_policy()), Live),
+        ("rules", |c| c.rules.as_override = true, Live),
         ("export", |c| c.export = Arc::new(a_policy()), Live),
         ("the greatest counts", |c| (c.passive, c.port) = (true, 1), Reset),
     ];

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::event::{Ineligible, LossReason};
+use super::event::{Ineligible, LossReason, NotMultipath};
 use crate::wire::Origin;
 use crate::{Asn, ClusterId, PeerId, PeerKind, RouterId};
 
@@ -178,6 +178,10 @@ pub enum PathUsage {
     Lost {
         /// At this step.
         reason: LossReason,
+        /// To the path of this peer (or `local`): the best one, but for MED the best of its neighboring AS.
+        to: String,
+        /// Why it is not used beside the best one either, if it lost only after the metric.
+        not_multipath: Option<NotMultipath>,
     },
     /// It took no part.
     Ineligible {

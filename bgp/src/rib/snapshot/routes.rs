@@ -12,6 +12,7 @@ use super::super::family::{Family, Prefix};
 use super::super::loc::verdict;
 use super::super::path::{Path, Refusal, Slot};
 use super::super::policy::{PolicyRoute, SourceMatch};
+use super::super::rules::DecisionRules;
 use super::super::table::{Destination, PrefixId, Table};
 use super::{
     AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, RoutePage, RouteSelection, RouteSnapshot,
@@ -161,15 +162,19 @@ impl Rib {
     }
 
     fn route<P: Prefix>(&self, destination: &Destination<P>, listing: Listing) -> RouteSnapshot {
-        let multipath_max = self.config.as_ref().map_or(1, |config| config.multipath_max);
+        let rules = self.config.as_ref().map_or(&DecisionRules::UNCONFIGURED, |config| &config.decision);
         let prefix = destination.prefix.to_net();
-        let (_, verdict) = verdict(&self.shared, destination, multipath_max);
+        let (_, verdict) = verdict(&self.shared, destination, rules);
         let usage = |index: usize, path: &Path| {
-            let lost = verdict.lost.iter().find(|(lost, _)| *lost == index).map(|(_, reason)| *reason);
+            let lost = verdict.lost.iter().find(|lost| lost.index == index);
             match (verdict.used.iter().position(|&used| used == index), lost) {
                 (Some(0), _) => PathUsage::Best,
-                (Some(_), Some(reason)) => PathUsage::Multipath { reason },
-                (None, Some(reason)) => PathUsage::Lost { reason },
+                (Some(_), Some(lost)) => PathUsage::Multipath { reason: lost.reason },
+                (None, Some(lost)) => PathUsage::Lost {
+                    reason: lost.reason,
+                    to: destination.paths.get(lost.to).map(|path| self.source_name(path)).unwrap_or_default(),
+                    not_multipath: lost.left_out,
+                },
                 (_, None) => PathUsage::Ineligible { reason: self.ineligible(prefix, path) },
             }
         };
@@ -188,7 +193,7 @@ impl Rib {
         let peer = self.shared.peers.get(path.source);
         let uptime_secs = self.shared.now.saturating_duration_since(self.shared.started).as_secs();
         Some(PathSnapshot {
-            source: peer.map_or_else(|| "local".to_owned(), |peer| peer.terms.name.clone()),
+            source: self.source_name(path),
             peer: peer.map(|peer| peer.terms.peer),
             peer_address: peer.map(|peer| peer.terms.address),
             kind: peer.map(|peer| peer.terms.negotiated.kind),
@@ -200,12 +205,20 @@ impl Rib {
         })
     }
 
+    fn source_name(&self, path: &Path) -> String {
+        let peer = self.shared.peers.get(path.source);
+        peer.map_or_else(|| "local".to_owned(), |peer| peer.terms.name.clone())
+    }
+
     fn attributes(&self, id: AttributesId) -> Option<AttributesSnapshot> {
         Some(AttributesSnapshot::of(&self.shared.attributes.get(id)?.attributes))
     }
 
     fn ineligible(&self, prefix: IpNet, path: &Path) -> Ineligible {
         match path.refusal {
+            Refusal::FirstAs => Ineligible::FirstAs,
+            Refusal::AsSet => Ineligible::AsSet,
+            Refusal::NoImportPolicy => Ineligible::NoImportPolicy,
             Refusal::AsLoop => Ineligible::AsLoop,
             Refusal::OriginatorLoop => Ineligible::OriginatorLoop,
             Refusal::ClusterLoop => Ineligible::ClusterLoop,

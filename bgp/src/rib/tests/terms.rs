@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::peer::{Negotiated, NextHopMode, PeerRestart};
 use crate::rib::event::RibPeer;
 use crate::rib::export::Terms;
-use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict};
+use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict, PrivateAs, UpdateRules};
 use crate::wire::{BgpRole, Capability, DecodeContext, EncodeContext};
 use crate::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
 
@@ -37,6 +37,7 @@ pub(super) fn peer() -> RibPeer {
         next_hop_v4: None,
         next_hop_v6: None,
         allow_local_as: 0,
+        rules: UpdateRules::default(),
         prefix_limit: None,
         reflector_client: None,
         transmit_window: 1000,
@@ -69,6 +70,7 @@ fn knobs() -> (Knobs, Knobs) {
         next_hop_v4: _,
         next_hop_v6: _,
         allow_local_as: _,
+        rules,
         prefix_limit: _,
         reflector_client: _,
         transmit_window: _,
@@ -93,7 +95,33 @@ fn knobs() -> (Knobs, Knobs) {
         remote_capabilities: _,
     } = negotiated;
     let EncodeContext { four_octet_as: _, add_path_send: _, extended_message: _ } = encode;
+    let UpdateRules {
+        enforce_first_as: _,
+        allow_as_sets: _,
+        private_as: _,
+        as_override: _,
+        honour_graceful_shutdown: _,
+        graceful_shutdown: _,
+        policy_required: _,
+    } = rules;
+    let external = |edit: fn(&mut RibPeer)| {
+        change(move |peer| {
+            (peer.negotiated.kind, peer.negotiated.remote_as) = (PeerKind::Ebgp, Asn(65001));
+            edit(peer);
+        })
+    };
     let separate = vec![
+        ("private_as remove", external(|peer| peer.rules.private_as = PrivateAs::Remove)),
+        ("private_as remove if all", external(|peer| peer.rules.private_as = PrivateAs::RemoveIfAll)),
+        ("private_as replace", external(|peer| peer.rules.private_as = PrivateAs::Replace)),
+        ("as_override", external(|peer| peer.rules.as_override = true)),
+        (
+            "as_override for another AS",
+            external(|peer| (peer.rules.as_override, peer.negotiated.remote_as) = (true, Asn(65002))),
+        ),
+        ("graceful_shutdown", change(|peer| peer.rules.graceful_shutdown = true)),
+        ("graceful_shutdown, external", external(|peer| peer.rules.graceful_shutdown = true)),
+        ("policy_required", external(|peer| peer.rules.policy_required = true)),
         ("kind", change(|peer| peer.negotiated.kind = PeerKind::Ebgp)),
         ("local_as", change(|peer| peer.negotiated.local_as = Asn(1))),
         ("local", change(|peer| peer.negotiated.local = SocketAddr::from(([10, 255, 0, 2], 179)))),
@@ -154,6 +182,12 @@ fn knobs() -> (Knobs, Knobs) {
             }),
         ),
         ("allow_local_as", change(|peer| peer.allow_local_as = 2)),
+        ("enforce_first_as", change(|peer| peer.rules.enforce_first_as = true)),
+        ("allow_as_sets", change(|peer| peer.rules.allow_as_sets = false)),
+        ("honour_graceful_shutdown", change(|peer| peer.rules.honour_graceful_shutdown = true)),
+        ("as_override of an internal peer", change(|peer| peer.rules.as_override = true)),
+        ("private_as of an internal peer", change(|peer| peer.rules.private_as = PrivateAs::Remove)),
+        ("policy_required of an internal peer", change(|peer| peer.rules.policy_required = true)),
         ("import", change(|peer| peer.import = Arc::new(reject_all("a")))),
         ("an export policy of its own that says nothing", change(|peer| peer.export = Arc::default())),
         ("transmit_window", change(|peer| peer.transmit_window = 1)),
