@@ -2,6 +2,8 @@
 //! No sockets, no tasks, no clock; `daemon` runs what is decided here.
 
 mod policy;
+#[cfg(test)]
+mod reload;
 pub mod snapshot;
 pub mod translate;
 mod update_rules;

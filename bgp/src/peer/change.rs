@@ -68,7 +68,8 @@ impl ConfigChange {
             when(*import != new.import, Self::Live),
             when(*export != new.export, Self::Live),
             when(*rules != new.rules, Self::Live),
-            // From the next session on: not worth the routes of this one.
+            // From the next session on: not worth the routes of this one. The hold time is agreed in the OPENs.
+            when(*hold_time_secs != new.hold_time_secs, Self::Live),
             when(*keepalive_secs != new.keepalive_secs, Self::Live),
             // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.
             when(*graceful_restart != new.graceful_restart, Self::Live),
@@ -80,7 +81,6 @@ impl ConfigChange {
             when(*local_as != new.local_as, Self::Reset),
             when(*remote_as != new.remote_as, Self::Reset),
             when(*router_id != new.router_id, Self::Reset),
-            when(*hold_time_secs != new.hold_time_secs, Self::Reset),
             when(*families != new.families, Self::Reset),
             when(*ttl_security_hops != new.ttl_security_hops, Self::Reset),
             // What the RIB was told of the session when it came up.
