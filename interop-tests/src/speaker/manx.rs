@@ -180,6 +180,19 @@ impl Manx {
         self.process.take().context("manx does not run")?.terminate(within)
     }
 
+    /// Memory in use, in KiB, and open descriptors.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn usage(&self) -> Result<(u64, usize)> {
+        let process =
+            PathBuf::from(format!("/proc/{}", self.process.as_ref().context("manx does not run")?.pid()));
+        let status = fs::read_to_string(process.join("status"))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let resident = resident.trim().trim_end_matches(" kB").parse()?;
+        Ok((resident, fs::read_dir(process.join("fd"))?.count()))
+    }
+
     /// SIGHUP: it reads its manifests again.
     ///
     /// # Errors
