@@ -5,7 +5,7 @@
 mod rib_support;
 
 use bgp::PeerKind;
-use bgp::rib::{NextHopStatus, RibEvent, RibPeer};
+use bgp::rib::{NextHopStatus, OriginatedRoute, RibEvent, RibPeer};
 use bgp::wire::EncodeContext;
 use rib_support::*;
 
@@ -308,4 +308,17 @@ fn the_same_events_give_the_same_effects() {
         (sent, world.log.clone())
     };
     assert_eq!(run(), run());
+}
+
+/// The RIB takes what its queue holds before it works, so a session may come up in the same turn as routes.
+#[test]
+fn routes_that_come_in_the_turn_of_a_session_reach_it() {
+    let mut world = World::new();
+    for index in [1, 2] {
+        world.feed(RibEvent::PeerUp(Box::new(ebgp(index))));
+    }
+    let route = |prefix| OriginatedRoute { prefix: net(prefix), local_pref: 100 };
+    world.feed(RibEvent::Originate(vec![route("10.1.0.0/16"), route("2001:db8:1::/48")]));
+    world.drain();
+    assert_eq!(world.told(peer_id(2)).routes.len(), 2, "{:?}", world.log);
 }

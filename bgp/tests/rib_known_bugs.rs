@@ -46,7 +46,8 @@ fn rule(verdict: PolicyVerdict) -> PolicyRule {
 #[test]
 fn an_ipv6_selection_that_becomes_empty_is_withdrawn() {
     const PREFIX: &str = "2001:db8:1::/48";
-    let reject_v6 = || Arc::new(Policy { ipv4: Vec::new(), ipv6: vec![rule(PolicyVerdict::Reject)] });
+    let reject_v6 =
+        || Arc::new(Policy { ipv4: Vec::new().into(), ipv6: vec![rule(PolicyVerdict::Reject)].into() });
     let shared = |within: &str| {
         let action = ExportAction::Reject;
         let export = ExportPolicy {
@@ -87,7 +88,7 @@ fn an_ipv6_selection_that_becomes_empty_is_withdrawn() {
 fn a_peer_index_that_is_used_again_is_another_peer() {
     let mut world = World::new();
     let watcher = world.up(ebgp(9));
-    let reject = Arc::new(Policy { ipv4: vec![rule(PolicyVerdict::Reject)], ipv6: Vec::new() });
+    let reject = Arc::new(Policy { ipv4: vec![rule(PolicyVerdict::Reject)].into(), ipv6: Vec::new().into() });
     let old = world.up(RibPeer { import: Arc::clone(&reject), export: reject, ..ebgp(1) });
     world.update(old, reach(&via("10.0.0.1", &[65001]), &["10.1.0.0/16"]));
     assert_eq!(world.held(watcher, "10.1.0.0/16"), None);

@@ -235,7 +235,7 @@ fn rule(name: &str, operations: Vec<Operation>) -> Policy {
         matches: Matches::default(),
         verdict: PolicyVerdict::Accept(operations),
     };
-    Policy { ipv4: vec![rule], ipv6: Vec::new() }
+    Policy { ipv4: vec![rule].into(), ..Policy::default() }
 }
 
 /// Import policy may add the community, and cannot undo what it asks for by a preference.

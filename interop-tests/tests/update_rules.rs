@@ -61,7 +61,9 @@ fn bird_sees_what_is_done_to_the_as_path() -> Result<()> {
         json!([{"action": "Accept", "operations": [{"prependASPath": {"prefix": [64999, 65001, 3]}}]}]);
     manx.apply(&Manifest::bgp_filter("through").with("exportV4", prepend))?;
     let filters = ("filters", json!(["through"]));
-    let with = |fields: &[(&'static str, Value)]| manx.apply(&peer(&[&[filters.clone()], fields].concat()));
+    let with = |fields: &[(&'static str, Value)]| {
+        manx.apply(&peer(&[std::slice::from_ref(&filters), fields].concat()))
+    };
     let (overrides, all, replace) = (
         ("asOverride", json!(true)),
         ("removePrivateAS", json!("All")),
@@ -72,7 +74,7 @@ fn bird_sees_what_is_done_to_the_as_path() -> Result<()> {
     with(&[])?;
     ensure_block_is(&lab, &bird, None).context("its own AS is in the path")?;
     let session = bird.session(SESSIONS[0])?;
-    with(&[overrides.clone()])?;
+    with(std::slice::from_ref(&overrides))?;
     ensure_block_is(&lab, &bird, Some(("64601 64999 64601 3", "")))?;
     with(&[overrides.clone(), all])?;
     ensure_block_is(&lab, &bird, Some(("64601 64601 3", "")))?;

@@ -7,14 +7,18 @@ use std::time::Instant;
 
 use bgp::PeerId;
 use bgp::io::{RibHandle, Speaker};
-use bgp::rib::snapshot::{PeerSummary, RouteSelection};
+use bgp::rib::Policy;
+use bgp::rib::snapshot::{PeerState, PeerSummary, PolicyDirection, RouteSelection, TrialPage, TrialPlace};
+use config::catalog::Resources;
 use fib::io::FibHandle;
 use ipnet::IpNet;
 use tokio::sync::{Mutex, watch};
 
-use super::protocol::{FibDocument, PeersDocument, RoutesDocument, StatusDocument};
+use super::protocol::{
+    FibDocument, PeersDocument, PolicyDocument, PolicyTrialDocument, RoutesDocument, StatusDocument,
+};
 use crate::node::NodeState;
-use crate::node::snapshot;
+use crate::node::{policy_trial, snapshot};
 
 /// Routes per question to the RIB's thread, so that a long answer does not hold up routing.
 const PAGE: usize = 4096;
@@ -54,6 +58,8 @@ pub(super) struct Agent {
     pub(super) fib: FibHandle,
     pub(super) bgp_in_sync: Arc<AtomicBool>,
     pub(super) state: watch::Receiver<Arc<NodeState>>,
+    /// What the manifests hold.
+    pub(super) resources: watch::Receiver<Arc<Resources>>,
 }
 
 impl Agent {
@@ -117,6 +123,67 @@ impl Agent {
     pub(super) async fn fib(&self) -> Result<FibDocument, Refusal> {
         let fib = self.fib.snapshot().await.map_err(|_| Refusal::stopping())?;
         Ok(snapshot::fib(&fib, self.fib_enabled))
+    }
+
+    /// What these manifests would change if they stood in the files.
+    pub(super) async fn try_policy(&self, manifests: &str) -> Result<PolicyTrialDocument, Refusal> {
+        let objects = policy_trial::objects(manifests).map_err(Refusal::bad_request)?;
+        let (resources, state) = (Arc::clone(&self.resources.borrow()), Arc::clone(&self.state.borrow()));
+        let changed = policy_trial::changed(&state, &resources, &objects).map_err(Refusal::bad_request)?;
+        let mut document = PolicyTrialDocument::default();
+        for (peer, name) in self.up_peers().await? {
+            let Some((import, export)) = changed.get(&name) else { continue };
+            for (direction, policy) in [(PolicyDirection::Import, import), (PolicyDirection::Export, export)]
+            {
+                let page = self.trial(peer, direction, Some(Arc::clone(policy))).await?;
+                document.trials.push(policy_trial::document(&name, direction, page));
+            }
+        }
+        Ok(document)
+    }
+
+    /// Which rules decide how much.
+    pub(super) async fn policy(&self) -> Result<PolicyDocument, Refusal> {
+        let state = Arc::clone(&self.state.borrow());
+        let mut document = PolicyDocument::default();
+        for (peer, name) in self.up_peers().await? {
+            let Some((import, export)) = policy_trial::in_force(&state, &name) else { continue };
+            for (direction, policy) in [(PolicyDirection::Import, import), (PolicyDirection::Export, export)]
+            {
+                if policy.is_empty() {
+                    continue;
+                }
+                let page = self.trial(peer, direction, None).await?;
+                document.rules.extend(policy_trial::rules(&name, direction, &policy, &page));
+            }
+        }
+        Ok(document)
+    }
+
+    async fn trial(
+        &self,
+        peer: PeerId,
+        direction: PolicyDirection,
+        policy: Option<Arc<Policy>>,
+    ) -> Result<TrialPage, Refusal> {
+        let mut all = TrialPage::default();
+        let mut next = Some(TrialPlace::default());
+        while let Some(from) = next {
+            let policy = policy.clone();
+            let count = u32::try_from(PAGE).unwrap_or(u32::MAX);
+            let question =
+                move |rib: &bgp::rib::Rib| rib.try_policy(peer, direction, policy.as_ref(), from, count);
+            let page = self.rib.query(question).await.ok_or_else(Refusal::stopping)?;
+            next = page.next;
+            all.add(page);
+        }
+        Ok(all)
+    }
+
+    async fn up_peers(&self) -> Result<Vec<(PeerId, String)>, Refusal> {
+        let peers = self.rib.query(bgp::rib::Rib::peers).await.ok_or_else(Refusal::stopping)?;
+        let up = peers.into_iter().filter(|peer| peer.state == PeerState::Up);
+        Ok(up.map(|peer| (peer.peer, peer.name)).collect())
     }
 
     async fn peer_snapshots(&self) -> Vec<bgp::peer::PeerSnapshot> {

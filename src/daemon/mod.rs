@@ -26,6 +26,7 @@ use anyhow::Context;
 use bgp::io::{RibHandle, Speaker};
 use bgp::peer::StopReason;
 use config::Severity;
+use config::catalog::Resources;
 use config::io::ManifestDirectory;
 use config::settings::Settings;
 use fib::FibEvent;
@@ -179,6 +180,7 @@ async fn start(settings: &Settings) -> anyhow::Result<(Node, Agent)> {
     let speaker = Arc::new(Mutex::new(speaker));
     let state = NodeState { node_name: settings.node_name.clone(), ..NodeState::default() };
     let (state, shown) = watch::channel(Arc::new(state));
+    let (resources, in_force) = watch::channel(Arc::default());
     let agent = Agent {
         started: Instant::now(),
         fib_enabled: settings.fib_enabled,
@@ -187,8 +189,9 @@ async fn start(settings: &Settings) -> anyhow::Result<(Node, Agent)> {
         fib: fib.clone(),
         bgp_in_sync,
         state: shown,
+        resources: in_force,
     };
-    Ok((Node { fib, fib_enabled: settings.fib_enabled, speaker, restarting, state }, agent))
+    Ok((Node { fib, fib_enabled: settings.fib_enabled, speaker, restarting, state, resources }, agent))
 }
 
 /// What the operator and the service manager say.
@@ -234,6 +237,7 @@ struct Node {
     speaker: Arc<Mutex<Option<Speaker>>>,
     restarting: bool,
     state: watch::Sender<Arc<NodeState>>,
+    resources: watch::Sender<Arc<Resources>>,
 }
 
 impl Node {
@@ -266,7 +270,8 @@ impl Node {
         }
     }
 
-    async fn apply(&self, resources: &config::catalog::Resources) {
+    async fn apply(&self, resources: &Arc<Resources>) {
+        self.resources.send_replace(Arc::clone(resources));
         let before = Arc::clone(&self.state.borrow());
         let next = before.next(resources, self.restarting);
         for problem in next.problems.iter().filter(|problem| !before.problems.contains(problem)) {

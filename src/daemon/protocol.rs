@@ -275,6 +275,113 @@ pub struct FibNextHopDocument {
     pub weight: u16,
 }
 
+/// What `manx policy test` prints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyTestDocument {
+    /// How many are as expected.
+    pub passed: usize,
+    /// How many are not.
+    pub failed: usize,
+    /// By name.
+    pub tests: Vec<FilterTestDocument>,
+}
+
+/// One BGPFilterTest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterTestDocument {
+    /// Its name.
+    pub name: String,
+    /// All is as expected.
+    pub ok: bool,
+    /// What became of the route: `Accept`, `Reject`, or `Default` where no rule ended it.
+    pub action: String,
+    /// The rule that ended it.
+    pub rule: Option<String>,
+    /// What is not as expected.
+    pub differences: Vec<DifferenceDocument>,
+}
+
+/// Something that is not as expected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DifferenceDocument {
+    /// A field of `expect`.
+    pub field: String,
+    /// What stands there.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+}
+
+/// `POST /v1/policy/test` with manifests: what they would change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicyTrialDocument {
+    /// By peer and direction; peers without a session are left out.
+    pub trials: Vec<TrialDocument>,
+}
+
+/// One peer and direction.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrialDocument {
+    /// The peer's name.
+    pub peer: String,
+    /// `import` or `export`.
+    pub direction: String,
+    /// Routes that were looked at.
+    pub routes: usize,
+    /// Of these: rejected now, would pass.
+    pub accepted: usize,
+    /// Of these: pass now, would be rejected.
+    pub rejected: usize,
+    /// Of these: would pass with other attributes.
+    pub changed: usize,
+    /// Those, by prefix.
+    pub different: Vec<TriedRouteDocument>,
+}
+
+/// A route that would fare differently.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TriedRouteDocument {
+    /// The destination.
+    pub prefix: IpNet,
+    /// As it is.
+    pub now: TriedDocument,
+    /// As it would be.
+    pub then: TriedDocument,
+}
+
+/// What a policy makes of a route.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TriedDocument {
+    /// The rule that ends it; absent where none does.
+    pub rule: Option<String>,
+    /// Its attributes then, and nothing else of a path; absent: it does not pass.
+    pub path: Option<PathDocument>,
+}
+
+/// `GET /v1/policy`: which rules decide how much, by peer, direction and order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicyDocument {
+    /// Rules of the filters of peers with a session; those of a family without one are left out.
+    pub rules: Vec<RuleDocument>,
+}
+
+/// One rule for one peer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuleDocument {
+    /// The peer's name.
+    pub peer: String,
+    /// `import` or `export`.
+    pub direction: String,
+    /// `fabric rule 2`; absent: no rule ended it.
+    pub rule: Option<String>,
+    /// Accept, Reject or Next; absent with `rule`.
+    pub action: Option<String>,
+    /// `ipv4` or `ipv6`; absent with `rule`.
+    pub family: Option<String>,
+    /// Routes that it decides, now.
+    pub routes: usize,
+}
+
 /// Any refusal, with an HTTP status of 4xx or 5xx.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorDocument {

@@ -2,6 +2,8 @@
 //! No sockets, no tasks, no clock; `daemon` runs what is decided here.
 
 mod policy;
+pub mod policy_test;
+pub mod policy_trial;
 #[cfg(test)]
 mod reload;
 pub mod snapshot;

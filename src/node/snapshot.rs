@@ -229,7 +229,7 @@ pub fn advertised(route: &AdvertisedRoute) -> RouteDocument {
     RouteDocument { prefix: route.prefix, paths: vec![path] }
 }
 
-fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
+pub(super) fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
     let AttributesSnapshot { communities, extended_communities, large_communities, .. } = attributes;
     PathDocument {
         next_hop: attributes.next_hop.as_ref().map(IpAddr::to_string),

@@ -22,7 +22,8 @@ use config::model::{
 use fib::FibConfig;
 use ipnet::IpNet;
 
-use super::{policy, update_rules};
+use super::policy::{self, Policies};
+use super::update_rules;
 
 /// The kernel's main table.
 const TABLE_MAIN: u32 = 254;
@@ -80,10 +81,11 @@ pub fn desired(
     let speaker = Speaker::of(resources, node_name)?;
     let expansion = expand::sessions(resources, node_name);
     let own_blocks = expand::own_blocks(resources, node_name);
+    let policies = Policies::new(resources);
     let neighbors = expansion
         .sessions
         .iter()
-        .filter_map(|session| neighbor(resources, session, &speaker, restarting))
+        .filter_map(|session| neighbor(&policies, session, &speaker, restarting))
         .collect();
     let shared = expand::export_policy(resources, node_name);
     let bgp = DesiredBgp {
@@ -114,7 +116,9 @@ pub fn desired(
             .map(|session| (session.name, session.filters))
             .collect(),
     };
-    Ok((desired, expansion.problems))
+    let mut problems = expansion.problems;
+    problems.extend(policies.problems());
+    Ok((desired, problems))
 }
 
 fn decision(speaker: &Speaker) -> DecisionRules {
@@ -154,7 +158,7 @@ fn originated(prefix: IpNet, speaker: &Speaker) -> OriginatedRoute {
 /// `None`: its password cannot be one. The expansion leaves such sessions out; if ever it did not, none may run
 /// without.
 fn neighbor(
-    resources: &Resources,
+    policies: &Policies<'_>,
     session: &Session,
     speaker: &Speaker,
     restarting: bool,
@@ -163,7 +167,7 @@ fn neighbor(
         None => None,
         Some(password) => Some(Password::new(password.octets().clone())?),
     };
-    let (import, export) = policy::policies(resources, &session.filters);
+    let (import, export) = policies.of(&session.filters, Asn(session.local_as.number()));
     Some(NeighborConfig {
         name: session.name.clone(),
         description: session.description.clone(),
@@ -178,6 +182,7 @@ fn neighbor(
         connect_retry_secs: session.connect_retry_secs,
         passive: session.passive,
         families: session.families.iter().map(|family| afi_safi(*family)).collect(),
+        add_paths: bgp::peer::AddPaths::default(),
         graceful_restart: Some(GracefulRestartConfig {
             restart_time_secs: session.max_restart_time_secs,
             restarting,

@@ -14,6 +14,7 @@ pub(super) fn update_rules(rules: &SessionRules) -> UpdateRules {
         as_override,
         honour_graceful_shutdown,
         graceful_shutdown,
+        is_meshed_client,
         policy_required,
     } = *rules;
     UpdateRules {
@@ -29,6 +30,7 @@ pub(super) fn update_rules(rules: &SessionRules) -> UpdateRules {
         honour_graceful_shutdown,
         graceful_shutdown,
         policy_required,
+        is_meshed_client,
     }
 }
 
@@ -52,6 +54,7 @@ pub(super) fn describe(neighbor: &NeighborConfig) -> Vec<String> {
         (is_external && rules.as_override).then_some("overrides the peer's AS"),
         (is_external && !rules.honour_graceful_shutdown).then_some("ignores graceful shutdown"),
         rules.graceful_shutdown.then_some("graceful shutdown"),
+        rules.is_meshed_client.then_some("hears no other clients through us"),
         (is_external && rules.policy_required).then_some("needs filters"),
     ];
     words.into_iter().flatten().map(str::to_owned).collect()

@@ -34,6 +34,7 @@ impl ConfigChange {
             connect_retry_secs,
             passive,
             families,
+            add_paths,
             graceful_restart,
             ttl_security_hops,
             password,
@@ -68,6 +69,7 @@ impl ConfigChange {
             when(*import != new.import, Self::Live),
             when(*export != new.export, Self::Live),
             when(*rules != new.rules, Self::Live),
+            when(*reflector_client != new.reflector_client, Self::Live),
             // From the next session on: not worth the routes of this one. The hold time is agreed in the OPENs.
             when(*hold_time_secs != new.hold_time_secs, Self::Live),
             when(*keepalive_secs != new.keepalive_secs, Self::Live),
@@ -82,13 +84,15 @@ impl ConfigChange {
             when(*remote_as != new.remote_as, Self::Reset),
             when(*router_id != new.router_id, Self::Reset),
             when(*families != new.families, Self::Reset),
+            when(add_paths.mode() != new.add_paths.mode(), Self::Reset),
+            // The RIB is told, and works the difference out.
+            when(add_paths.send_maximum != new.add_paths.send_maximum, Self::Live),
             when(*ttl_security_hops != new.ttl_security_hops, Self::Reset),
             // What the RIB was told of the session when it came up.
             when(*next_hop_mode != new.next_hop_mode, Self::Reset),
             when(*next_hop_v4 != new.next_hop_v4, Self::Reset),
             when(*next_hop_v6 != new.next_hop_v6, Self::Reset),
             when(*allow_local_as != new.allow_local_as, Self::Reset),
-            when(*reflector_client != new.reflector_client, Self::Reset),
         ]
         .into_iter()
         .max()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::AddPaths;
 use crate::rib::{Policy, UpdateRules};
 use crate::wire::BgpRole;
 use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
@@ -115,6 +116,8 @@ pub struct NeighborConfig {
     pub passive: bool,
     /// Families we offer.
     pub families: Vec<AfiSafi>,
+    /// Several paths of one prefix (RFC 7911).
+    pub add_paths: AddPaths,
     /// Graceful restart; `None` does not offer it.
     pub graceful_restart: Option<GracefulRestartConfig>,
     /// GTSM (RFC 5082): the most hops allowed (1 = directly connected); `None` is off.
@@ -173,6 +176,7 @@ impl NeighborConfig {
             connect_retry_secs: 5,
             passive: false,
             families: vec![family],
+            add_paths: AddPaths::default(),
             graceful_restart: None,
             ttl_security_hops: None,
             password: None,

@@ -29,6 +29,7 @@
 //!
 //! Left out: DelayOpen (§8.1.1). It spares a collision at the price of a delay, and the collision is cheap.
 
+mod add_path;
 pub mod change;
 mod closing;
 mod collision;
@@ -43,6 +44,7 @@ mod opening;
 pub mod snapshot;
 mod timer;
 
+pub use add_path::AddPaths;
 pub use change::ConfigChange;
 pub use config::{
     GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,

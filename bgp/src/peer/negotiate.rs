@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{GracefulRestartConfig, NeighborConfig};
+use super::{GracefulRestartConfig, NeighborConfig, add_path};
 use crate::wire::{
     BgpRole, Capability, DecodeContext, DecodeError, EncodeContext, ErrorSubcode, GracefulRestartCapability,
     OpenMessage,
@@ -86,6 +86,7 @@ fn offer(config: &NeighborConfig, restarting: bool) -> Vec<Capability> {
         }));
     }
     capabilities.push(Capability::FourOctetAs(config.local_as));
+    capabilities.extend(add_path::offer(config));
     capabilities
 }
 
@@ -128,11 +129,15 @@ pub(super) fn negotiate(
         route_refresh: both(|capability| matches!(capability, Capability::RouteRefresh)),
         decode: DecodeContext {
             four_octet_as,
-            add_path_receive: Vec::new(),
+            add_path_receive: add_path::agreed(received, sent, &families),
             extended_message,
             kind: config.kind(),
         },
-        encode: EncodeContext { four_octet_as, add_path_send: Vec::new(), extended_message },
+        encode: EncodeContext {
+            four_octet_as,
+            add_path_send: add_path::agreed(sent, received, &families),
+            extended_message,
+        },
         families,
         remote_capabilities: received.capabilities.clone(),
     })

@@ -1,6 +1,7 @@
 //! Everything that can happen to the RIB and everything it can ask for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -94,6 +95,9 @@ pub struct RibPeer {
     pub address: IpAddr,
     /// The session's terms.
     pub negotiated: Negotiated,
+    /// Most paths of one prefix that it is sent in families in which it takes several (RFC 7911), its own among
+    /// them; `None`: all.
+    pub add_path_maximum: Option<NonZeroU8>,
     /// What next hop it gets.
     pub next_hop_mode: NextHopMode,
     /// Our address for IPv4 routes; `None`: no IPv4 route with next hop self can go to it.
@@ -179,6 +183,13 @@ pub enum RibEvent {
         /// From now on.
         limit: Option<PrefixLimit>,
     },
+    /// Another number of paths for a peer; it is told the difference.
+    AddPathMaximum {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::add_path_maximum`].
+        maximum: Option<NonZeroU8>,
+    },
     /// Other policies for a peer, its session staying as it is. What that changes of its paths and of what it
     /// has been sent is worked out from what is there; the peer is not asked for anything.
     PolicyChanged {
@@ -195,6 +206,13 @@ pub enum RibEvent {
         peer: PeerId,
         /// Replace [`RibPeer::rules`].
         rules: UpdateRules,
+    },
+    /// A peer becomes our route reflection client or stops being one, its session staying as it is.
+    ReflectorClientChanged {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::reflector_client`].
+        client: Option<ClusterId>,
     },
     /// The whole set of our own routes.
     Originate(Vec<OriginatedRoute>),

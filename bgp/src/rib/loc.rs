@@ -27,7 +27,9 @@ impl<P: Prefix> Table<P> {
             if let Some(change) = self.decide_one(shared, rules, id) {
                 changes.push(change);
                 self.mark_changed(id);
-            } else if self.get(id).is_some_and(|destination| destination.paths.is_empty()) {
+            } else if self.tells_every_path
+                || self.get(id).is_some_and(|destination| destination.paths.is_empty())
+            {
                 // Came and went between two drains: nobody knows of it, but its number has to be freed.
                 self.mark_changed(id);
             }
@@ -81,7 +83,7 @@ pub(super) fn verdict<P: Prefix>(
 }
 
 /// The path as the decision sees it; `None` for one that takes no part.
-fn candidate<'a>(shared: &'a Shared, index: usize, path: &Path) -> Option<Candidate<'a>> {
+pub(super) fn candidate<'a>(shared: &'a Shared, index: usize, path: &Path) -> Option<Candidate<'a>> {
     if path.refusal != Refusal::None {
         return None;
     }

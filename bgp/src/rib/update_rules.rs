@@ -37,6 +37,9 @@ pub struct UpdateRules {
     /// An external peer without an import policy for a family sends nothing that counts, and without an export
     /// policy gets nothing (RFC 8212).
     pub policy_required: bool,
+    /// A route reflection client that hears its fellow clients by itself: nothing is reflected between two of
+    /// these (RFC 4456 §5).
+    pub is_meshed_client: bool,
 }
 
 impl Default for UpdateRules {
@@ -49,6 +52,7 @@ impl Default for UpdateRules {
             honour_graceful_shutdown: false,
             graceful_shutdown: false,
             policy_required: false,
+            is_meshed_client: false,
         }
     }
 }
@@ -116,6 +120,7 @@ pub(super) struct ExportRules {
     remote_as: Option<Asn>,
     graceful_shutdown: bool,
     needs_policy: bool,
+    is_meshed_client: bool,
 }
 
 impl ExportRules {
@@ -132,11 +137,16 @@ impl ExportRules {
             remote_as: is_rewritten.then_some(negotiated.remote_as),
             graceful_shutdown: rules.graceful_shutdown,
             needs_policy: rules.needs_policy(negotiated.kind),
+            is_meshed_client: is_meshed_client(peer),
         }
     }
 
     pub(super) fn needs_policy(&self) -> bool {
         self.needs_policy
+    }
+
+    pub(super) fn is_meshed_client(&self) -> bool {
+        self.is_meshed_client
     }
 
     /// Towards an external peer, before our own AS is put in front.
@@ -158,6 +168,11 @@ impl ExportRules {
             make_last_resort(attributes);
         }
     }
+}
+
+/// See [`UpdateRules::is_meshed_client`].
+pub(super) fn is_meshed_client(peer: &RibPeer) -> bool {
+    peer.rules.is_meshed_client && peer.reflector_client.is_some()
 }
 
 fn begins_with(path: &AsPath, asn: Asn) -> bool {

@@ -6,6 +6,7 @@
 // interop-tests/fuzz takes the rest of this module.
 #[cfg(not(fuzzing))]
 pub(crate) mod naive_policy;
+pub(crate) mod naive_rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -87,6 +88,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
             encode: EncodeContext::default(),
             remote_capabilities: Vec::new(),
         },
+        add_path_maximum: None,
         next_hop_mode: NextHopMode::Auto,
         next_hop_v4: None,
         next_hop_v6: Some("2001:db8:ff::1".parse().unwrap()),
@@ -162,8 +164,10 @@ pub(crate) fn end_of_rib(family: AfiSafi) -> Update {
 pub(crate) struct Told {
     decode: DecodeContext,
     window: usize,
-    /// By prefix, as the peer's own Adj-RIB-In would have it.
+    /// By prefix, as the peer's own Adj-RIB-In would have it; of several paths the one received last.
     pub(crate) routes: BTreeMap<IpNet, PathAttributes>,
+    /// By prefix and path identifier.
+    pub(crate) paths: BTreeMap<Nlri, PathAttributes>,
     pub(crate) end_of_rib: Vec<AfiSafi>,
     /// Withdrawals of what the peer did not hold.
     pub(crate) spurious: usize,
@@ -223,6 +227,7 @@ impl World {
                     },
                     window: peer.transmit_window,
                     routes: BTreeMap::new(),
+                    paths: BTreeMap::new(),
                     end_of_rib: Vec::new(),
                     spurious: 0,
                     messages: 0,
@@ -320,13 +325,19 @@ impl World {
             let update = decoded.update;
             told.end_of_rib.extend(update.end_of_rib);
             for nlri in update.unreach.iter().flat_map(|unreach| &unreach.nlri) {
-                told.spurious += usize::from(told.routes.remove(&nlri.prefix).is_none());
+                told.spurious += usize::from(told.paths.remove(nlri).is_none());
+                let mut others = told.paths.iter().filter(|(other, _)| other.prefix == nlri.prefix);
+                match others.next() {
+                    Some((_, attributes)) => drop(told.routes.insert(nlri.prefix, attributes.clone())),
+                    None => drop(told.routes.remove(&nlri.prefix)),
+                }
             }
             for reach in update.reach {
                 let attributes =
                     PathAttributes { next_hop: Some(reach.next_hop), ..update.attributes.clone() };
                 for nlri in reach.nlri {
                     told.routes.insert(nlri.prefix, attributes.clone());
+                    told.paths.insert(nlri, attributes.clone());
                 }
             }
         }

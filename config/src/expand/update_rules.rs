@@ -25,6 +25,8 @@ pub struct SessionRules {
     pub honour_graceful_shutdown: bool,
     /// The session, or the whole node, is about to go away.
     pub graceful_shutdown: bool,
+    /// A client that hears the other clients by itself: nothing is reflected between two of these.
+    pub is_meshed_client: bool,
     /// External only: nothing comes in and nothing leaves without a filter (RFC 8212).
     pub policy_required: bool,
 }
@@ -39,6 +41,7 @@ impl Default for SessionRules {
             as_override: false,
             honour_graceful_shutdown: true,
             graceful_shutdown: false,
+            is_meshed_client: false,
             policy_required: false,
         }
     }
@@ -63,6 +66,7 @@ impl SessionRules {
             as_override,
             honour_graceful_shutdown: rules.honour_graceful_shutdown.unwrap_or(true),
             graceful_shutdown: rules.graceful_shutdown,
+            is_meshed_client: false,
             policy_required: false,
         }
     }
@@ -75,10 +79,16 @@ pub(super) fn apply_node(resources: &Resources, node_name: &str, sessions: &mut 
     let own = own.and_then(|object| object.spec.graceful_shutdown);
     let is_draining = own.or(cluster.and_then(|object| object.spec.graceful_shutdown)).unwrap_or_default();
     let policy_required = cluster.is_some_and(|object| object.spec.ebgp_requires_policy);
+    let reflects = cluster.and_then(|object| object.spec.client_to_client_reflection).unwrap_or(true);
     for session in sessions {
         let is_external = session.local_as != session.remote_as;
         session.rules.graceful_shutdown |= is_draining;
         session.rules.policy_required = policy_required && is_external;
+        // Reflectors of other clusters are clients to us, but nobody else tells them about our own.
+        let remote = session.remote_node.as_ref().and_then(|name| resources.nodes.get(name));
+        let remote = remote.and_then(|node| node.spec.bgp.as_ref());
+        let is_reflector = remote.is_some_and(|bgp| bgp.route_reflector_cluster_id.is_some());
+        session.rules.is_meshed_client = !reflects && session.reflector_client.is_some() && !is_reflector;
     }
 }
 
@@ -115,6 +125,7 @@ impl fmt::Display for SessionRules {
             (self.as_override, " as-override"),
             (!self.honour_graceful_shutdown, " ignore-graceful-shutdown"),
             (self.graceful_shutdown, " graceful-shutdown"),
+            (self.is_meshed_client, " meshed"),
             (self.policy_required, " policy-required"),
         ];
         words.iter().filter(|(is_said, _)| *is_said).try_for_each(|(_, word)| f.write_str(word))

@@ -69,6 +69,9 @@ pub struct BgpConfigurationSpec {
     /// Most next hops of one route; default 16. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipath_max: Option<u16>,
+    /// A reflector reflects between its clients; default true. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_to_client_reflection: Option<bool>,
     /// External sessions without filters carry nothing (RFC 8212). An addition of ours.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ebgp_requires_policy: bool,
@@ -152,6 +155,11 @@ const SPEC: &[Field] = &[
     ),
     Field::informational("ignoredInterfaces", "[eth7]", "interfaces not imported from; we import from none"),
     Field::additive("multipathMax", "4", "most next hops of one route, 1 to 64; default 16"),
+    Field::additive(
+        "clientToClientReflection",
+        "false",
+        "false: clients of a reflector are a mesh of their own, nothing goes between them; default true",
+    ),
     Field::additive(
         "ebgpRequiresPolicy",
         "true",
@@ -260,6 +268,9 @@ impl BgpConfigurationSpec {
             ignored_interfaces: unique(&ignored, interface_pattern),
             prefix_advertisements: prefix_advertisements(spec, &communities),
             communities,
+            client_to_client_reflection: spec
+                .entry("clientToClientReflection")
+                .and_then(|entry| entry.boolean()),
             ebgp_requires_policy: truth("ebgpRequiresPolicy"),
             graceful_shutdown: spec.entry("gracefulShutdown").and_then(|entry| entry.boolean()),
             best_path: BestPath::read(spec),

@@ -15,6 +15,12 @@ fn base(kind: Kind) -> Json {
         Kind::BgpConfiguration => ("default", json!({})),
         Kind::BgpPeer => ("tor", json!({"peerIP": "10.0.0.1", "asNumber": 65000})),
         Kind::BgpFilter => ("fabric", json!({})),
+        Kind::BgpSet => ("bogons", json!({})),
+        Kind::BgpFilterTest => {
+            let route = json!({"prefix": "10.0.0.0/8"});
+            let expect = json!({"action": "Accept"});
+            ("a", json!({"filters": ["fabric"], "direction": "Import", "route": route, "expect": expect}))
+        }
         Kind::IpPool => ("pods", json!({"cidr": "10.244.0.0/16"})),
         Kind::BlockAffinity => ("a", json!({"node": "node1", "cidr": "10.244.0.0/26"})),
     };
@@ -22,7 +28,22 @@ fn base(kind: Kind) -> Json {
 }
 
 /// Of which an operation is exactly one.
-const OPERATIONS: [&str; 3] = ["addCommunity", "prependASPath", "setPriority"];
+const OPERATIONS: [&str; 14] = [
+    "addCommunity",
+    "prependASPath",
+    "setPriority",
+    "addCommunities",
+    "setCommunities",
+    "removeCommunities",
+    "replaceCommunities",
+    "setLocalPreference",
+    "setMED",
+    "addMED",
+    "subtractMED",
+    "setNextHop",
+    "setOrigin",
+    "prependOwnAS",
+];
 
 fn parse(manifest: &Json) -> Result<Object, Vec<String>> {
     parse_manifest("m.json", &manifest.to_string())
@@ -93,6 +114,9 @@ fn with(kind: Kind, path: &[&'static Field], value: Json) -> Json {
     if last.name == "namespaceSelector" {
         map.insert("allowedUses".into(), json!(["Workload"]));
     }
+    if name_of(path) == "spec.expect.action" {
+        map.clear();
+    }
     map.insert(last.name.to_owned(), value);
     manifest
 }
@@ -144,6 +168,11 @@ fn every_honoured_field_is_read() {
             // A name that is no BGPConfiguration's, for one: it was looked at, and refused with reason.
             Err(problems) if name == "BGPConfiguration metadata.name" => {
                 assert!(problems[0].contains("configures nothing"), "{problems:?}");
+                return;
+            }
+            // One address is of one family.
+            Err(problems) if name.contains("V6.operations.setNextHop") => {
+                assert!(problems[0].contains("is not an IPv6 address"), "{problems:?}");
                 return;
             }
             Err(problems) => panic!("{name}: {problems:?}"),

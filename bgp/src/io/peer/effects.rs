@@ -83,6 +83,7 @@ impl NeighborTask {
             name: config.name.clone(),
             address: config.address,
             negotiated: negotiated.clone(),
+            add_path_maximum: config.add_paths.send_maximum,
             next_hop_mode: config.next_hop_mode,
             next_hop_v4: local_v4.or(config.next_hop_v4),
             next_hop_v6: local_v6.or(config.next_hop_v6),

@@ -177,10 +177,16 @@ impl NeighborTask {
         if self.session.is_some() && config.prefix_limit != self.peer.config().prefix_limit {
             self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit: config.prefix_limit });
         }
+        let add_path_maximum = config.add_paths.send_maximum;
+        if self.session.is_some() && add_path_maximum != self.peer.config().add_paths.send_maximum {
+            let maximum = add_path_maximum;
+            self.feed.push_event(RibEvent::AddPathMaximum { peer: self.id, maximum });
+        }
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
         let old = policies(self.peer.config());
         let old_rules = self.peer.config().rules;
+        let old_client = self.peer.config().reflector_client;
         self.peer.reconfigure(config, now);
         self.apply_effects();
         let (import, export) = policies(self.peer.config());
@@ -190,6 +196,10 @@ impl NeighborTask {
         let rules = self.peer.config().rules;
         if rules != old_rules {
             self.feed.push_event(RibEvent::RulesChanged { peer: self.id, rules });
+        }
+        let client = self.peer.config().reflector_client;
+        if client != old_client {
+            self.feed.push_event(RibEvent::ReflectorClientChanged { peer: self.id, client });
         }
         if rotates {
             self.rotate_password(now);

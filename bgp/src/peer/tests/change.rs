@@ -11,13 +11,13 @@ type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
 
 fn a_policy() -> Policy {
     let (name, matches, verdict) = ("a rule 1".to_owned(), Matches::default(), PolicyVerdict::Reject);
-    Policy { ipv4: vec![PolicyRule { name, matches, verdict }], ipv6: Vec::new() }
+    Policy { ipv4: vec![PolicyRule { name, matches, verdict }].into(), ..Policy::default() }
 }
 
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 32] = [
+    let table: [Row; 34] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -32,6 +32,8 @@ fn what_each_field_costs() {
         ("connect_retry_secs", |c| c.connect_retry_secs = 1, Live),
         ("passive", |c| c.passive = true, Live),
         ("families", |c| c.families.push(AfiSafi::IPV6_UNICAST), Reset),
+        ("add_paths", |c| c.add_paths.receive = true, Reset),
+        ("add_paths.send_maximum", |c| c.add_paths.send_maximum = std::num::NonZeroU8::new(4), Live),
         ("graceful_restart off", |c| c.graceful_restart = Option::None, Reset),
         ("restart_time_secs", |c| c.graceful_restart.as_mut().unwrap().restart_time_secs = 1, Live),
         ("restarting", |c| c.graceful_restart.as_mut().unwrap().restarting = false, Live),
@@ -45,7 +47,7 @@ fn what_each_field_costs() {
         ("role_strict", |c| c.role_strict = true, Reset),
         ("prefix_limit", |c| c.prefix_limit = Some(limit(PrefixLimitAction::Warn)), Live),
         ("shutdown", |c| c.shutdown = Some(String::new()), Reset),
-        ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Reset),
+        ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Live),
         ("import", |c| c.import = Arc::new(a_policy()), Live),
         ("rules", |c| c.rules.as_override = true, Live),
         ("export", |c| c.export = Arc::new(a_policy()), Live),

@@ -1,6 +1,7 @@
 //! The machine, alone and in pairs. First the whole transition table, then stories under a virtual clock,
 //! then random ones.
 
+mod add_path;
 mod change;
 mod damping;
 mod limits;

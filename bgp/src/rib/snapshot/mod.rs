@@ -3,11 +3,14 @@
 
 mod counts;
 mod routes;
+mod trial;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+pub use trial::{PolicyDirection, TrialPage, TrialPlace, Tried, TriedRoute};
 
 use super::event::{Ineligible, LossReason, NotMultipath};
 use crate::wire::Origin;
@@ -100,9 +103,10 @@ pub struct PeerFamilySummary {
     pub stale: usize,
     /// It has sent End-of-RIB in this session.
     pub end_of_rib: bool,
-    /// Prefixes it has been sent in their present form and that have not been withdrawn.
+    /// Paths it has been sent in their present form and that have not been withdrawn: one of a prefix, or several
+    /// (RFC 7911).
     pub advertised: usize,
-    /// Prefixes it has yet to be told about; 0: in step.
+    /// Prefixes or paths it has yet to be told about; 0: in step.
     pub behind: usize,
 }
 
@@ -190,11 +194,13 @@ pub enum PathUsage {
     },
 }
 
-/// A prefix as a peer has been sent it.
+/// A path as a peer has been sent it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdvertisedRoute {
     /// The destination.
     pub prefix: IpNet,
+    /// Path identifier (RFC 7911), 0 without.
+    pub path_id: u32,
     /// The attributes as sent.
     #[serde(flatten)]
     pub attributes: AttributesSnapshot,

@@ -33,6 +33,7 @@ pub(super) fn peer() -> RibPeer {
             encode: EncodeContext::default(),
             remote_capabilities: Vec::new(),
         },
+        add_path_maximum: None,
         next_hop_mode: NextHopMode::Auto,
         next_hop_v4: None,
         next_hop_v6: None,
@@ -49,7 +50,7 @@ pub(super) fn peer() -> RibPeer {
 fn reject_all(name: &str) -> Policy {
     let rule =
         PolicyRule { name: name.to_owned(), matches: Matches::default(), verdict: PolicyVerdict::Reject };
-    Policy { ipv4: vec![rule], ipv6: Vec::new() }
+    Policy { ipv4: vec![rule].into(), ..Policy::default() }
 }
 
 type Change = Box<dyn Fn(&mut RibPeer)>;
@@ -66,6 +67,7 @@ fn knobs() -> (Knobs, Knobs) {
         name: _,
         address: _,
         negotiated,
+        add_path_maximum: _,
         next_hop_mode: _,
         next_hop_v4: _,
         next_hop_v6: _,
@@ -103,6 +105,7 @@ fn knobs() -> (Knobs, Knobs) {
         honour_graceful_shutdown: _,
         graceful_shutdown: _,
         policy_required: _,
+        is_meshed_client: _,
     } = rules;
     let external = |edit: fn(&mut RibPeer)| {
         change(move |peer| {
@@ -118,6 +121,13 @@ fn knobs() -> (Knobs, Knobs) {
         (
             "as_override for another AS",
             external(|peer| (peer.rules.as_override, peer.negotiated.remote_as) = (true, Asn(65002))),
+        ),
+        (
+            "meshed client",
+            change(|peer| {
+                peer.reflector_client = Some(ClusterId(Ipv4Addr::new(1, 1, 1, 1)));
+                peer.rules.is_meshed_client = true;
+            }),
         ),
         ("graceful_shutdown", change(|peer| peer.rules.graceful_shutdown = true)),
         ("graceful_shutdown, external", external(|peer| peer.rules.graceful_shutdown = true)),
@@ -182,6 +192,7 @@ fn knobs() -> (Knobs, Knobs) {
             }),
         ),
         ("allow_local_as", change(|peer| peer.allow_local_as = 2)),
+        ("meshed, but no client", change(|peer| peer.rules.is_meshed_client = true)),
         ("enforce_first_as", change(|peer| peer.rules.enforce_first_as = true)),
         ("allow_as_sets", change(|peer| peer.rules.allow_as_sets = false)),
         ("honour_graceful_shutdown", change(|peer| peer.rules.honour_graceful_shutdown = true)),
