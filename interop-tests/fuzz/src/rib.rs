@@ -246,7 +246,10 @@ fn policy(input: &mut Unstructured<'_>) -> Result<Arc<Policy>> {
         verdict: verdict.clone(),
     };
     let both: bool = input.arbitrary()?;
-    Ok(Arc::new(Policy { ipv4: vec![rule("v4")].into(), ipv6: if both { vec![rule("v6")] } else { Vec::new() }.into() }))
+    Ok(Arc::new(Policy {
+        ipv4: vec![rule("v4")].into(),
+        ipv6: if both { vec![rule("v6")] } else { Vec::new() }.into(),
+    }))
 }
 
 fn rules(input: &mut Unstructured<'_>) -> Result<UpdateRules> {
