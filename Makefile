@@ -20,6 +20,7 @@ test: packages lint purity unit e2e fuzz ## everything CI runs
 
 lint:
 	$(CARGO) fmt --all --check
+	cd interop-tests/fuzz && $(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	.ci/deny.sh
 

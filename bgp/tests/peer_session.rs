@@ -243,7 +243,14 @@ async fn changes_cost_what_they_must() {
     let snapshot = node.peer("127.1.9.2").await;
     assert_eq!((snapshot.state, snapshot.description.as_str()), (State::Established, "the tor"));
 
+    // Agreed in the OPENs, so it waits for the next ones.
     node.desired.neighbors[0].hold_time_secs = 30;
+    node.apply().await;
+    let snapshot = node.peer("127.1.9.2").await;
+    assert_eq!((snapshot.state, snapshot.sessions_established), (State::Established, 1));
+    assert_ne!(snapshot.negotiated.unwrap().hold_time_secs, 30);
+
+    node.desired.neighbors[0].families = vec![bgp::AfiSafi::IPV4_UNICAST];
     node.apply().await;
     let notification = bare.receive_notification().await.expect("a reset");
     assert_eq!((notification.code, notification.subcode), (6, 6));

@@ -6,6 +6,8 @@ pub mod explain;
 mod policy;
 pub mod policy_test;
 pub mod policy_trial;
+#[cfg(test)]
+mod reload;
 pub mod snapshot;
 pub mod translate;
 mod update_rules;

@@ -85,7 +85,8 @@ impl ConfigChange {
             when(*export != new.export, Self::Live),
             when(*rules != new.rules, Self::Live),
             when(*reflector_client != new.reflector_client, Self::Live),
-            // From the next session on: not worth the routes of this one.
+            // From the next session on: not worth the routes of this one. The hold time is agreed in the OPENs.
+            when(*hold_time_secs != new.hold_time_secs, Self::Live),
             when(*keepalive_secs != new.keepalive_secs, Self::Live),
             // So are the restart time and the R bit, but whether restarts are graceful at all is not a detail.
             when(*graceful_restart != new.graceful_restart, Self::Live),
@@ -98,7 +99,6 @@ impl ConfigChange {
             when(*remote_as != new.remote_as && !has_ranges, Self::Reset),
             when(old.kind() != new.kind(), Self::Reset),
             when(*router_id != new.router_id, Self::Reset),
-            when(*hold_time_secs != new.hold_time_secs, Self::Reset),
             when(*families != new.families, Self::Reset),
             when(*extended_next_hop != new.extended_next_hop, Self::Reset),
             when(add_paths.mode() != new.add_paths.mode(), Self::Reset),

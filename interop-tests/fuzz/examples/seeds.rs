@@ -66,7 +66,10 @@ fn main() {
         }
     }
     let bombs = [
-        ("aliases", "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d]\n"),
+        (
+            "aliases",
+            "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d]\n",
+        ),
         ("merge", "a: &a {x: 1}\nb: &b {<<: *a, y: 2}\nc: {<<: [*a, *b], z: 3}\n"),
         ("depth", &"[".repeat(200)),
         ("self", "a: &a [*a]\n"),
@@ -87,9 +90,13 @@ fn main() {
     }
     let settings = "node_name = \"node1\"\ndata_dir = \"/var/lib/manx\"\nmanifests = \"\"\nmetrics = \"127.0.0.1:9179\"\n[store]\nkind = \"embedded\"\n[bgp]\nenabled = true\n[fib]\nenabled = false\n";
     write("settings", "all", settings.as_bytes());
-    for (name, text) in
-        [("asdot", "1.0"), ("community", "65001:100"), ("known", "no-export"), ("large", "65001:1:2"), ("rt", "rt:65001:7")]
-    {
+    for (name, text) in [
+        ("asdot", "1.0"),
+        ("community", "65001:100"),
+        ("known", "no-export"),
+        ("large", "65001:1:2"),
+        ("rt", "rt:65001:7"),
+    ] {
         write("words", name, text.as_bytes());
     }
     write("rib_events", "up_and_down", &fuzz::rib::seeds()[0]);
@@ -101,7 +108,9 @@ fn messages(capture: &str, mut bytes: &[u8], options: u8) {
     let whole = [&[options][..], &bytes[..bytes.len().min(4000)]].concat();
     write("stream", capture, &whole);
     let mut number = 0;
-    while let [.., ] = bytes && bytes.len() >= 19 {
+    while let [..] = bytes
+        && bytes.len() >= 19
+    {
         let len = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
         let (frame, rest) = bytes.split_at(len);
         bytes = rest;
@@ -127,14 +136,21 @@ fn attributes(capture: &str, number: usize, body: &[u8], options: u8) {
     let len = usize::from(u16::from_be_bytes([body[at], body[at + 1]]));
     let mut list = &body[at + 2..at + 2 + len];
     while let &[flags, code, first, ..] = list {
-        let (start, len) =
-            if flags & 0x10 == 0 { (3, usize::from(first)) } else { (4, usize::from(first) << 8 | usize::from(list[3])) };
+        let (start, len) = if flags & 0x10 == 0 {
+            (3, usize::from(first))
+        } else {
+            (4, usize::from(first) << 8 | usize::from(list[3]))
+        };
         let value = &list[start..start + len];
         list = &list[start + len..];
         let known = ATTRIBUTES.into_iter().find(|(known, _)| *known == code);
         let name = known.map_or("unknown", |(_, name)| name);
         if value.len() < 600 {
-            write(&format!("attribute_{name}"), &format!("{capture}_{number}"), &[&[options, 0][..], value].concat());
+            write(
+                &format!("attribute_{name}"),
+                &format!("{capture}_{number}"),
+                &[&[options, 0][..], value].concat(),
+            );
         }
     }
 }
@@ -142,13 +158,13 @@ fn attributes(capture: &str, number: usize, body: &[u8], options: u8) {
 /// RTM_NEWROUTE of 10.0.0.0/8 via 192.0.2.1 dev 2, and RTM_NEWLINK of one called a.
 fn netlink() {
     let route: &[u8] = &[
-        52, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 8, 0, 0, 254, 109, 0, 1, 0, 0, 0, 0, 8, 0, 1, 0, 10, 0, 0, 0, 8,
-        0, 5, 0, 192, 0, 2, 1, 8, 0, 4, 0, 2, 0, 0, 0,
+        52, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 8, 0, 0, 254, 109, 0, 1, 0, 0, 0, 0, 8, 0, 1, 0,
+        10, 0, 0, 0, 8, 0, 5, 0, 192, 0, 2, 1, 8, 0, 4, 0, 2, 0, 0, 0,
     ];
     write("netlink", "route", route);
     let link: &[u8] = &[
-        40, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0, 0, 65, 0, 0, 0, 0, 0, 0, 0, 6, 0, 3, 0, b'a', 0,
-        0, 0,
+        40, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0, 0, 65, 0, 0, 0, 0, 0, 0, 0, 6,
+        0, 3, 0, b'a', 0, 0, 0,
     ];
     write("netlink", "link", link);
     write("netlink", "both", &[route, link].concat());

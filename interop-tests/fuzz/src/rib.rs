@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use bgp::peer::NextHopMode;
 use bgp::rib::{
-    CommunityValue, ExportAction, ExportPolicy, ExportRule, Matches, NextHopStatus, Operation,
-    OriginatedRoute, PathSource, Policy, PolicyRule, PolicyVerdict, RibConfig, RibEvent, RibPeer,
+    CommunityValue, DecisionRules, ExportAction, ExportPolicy, ExportRule, Matches, MultipathRules,
+    NextHopStatus, Operation, OriginatedRoute, PathSource, Policy, PolicyRule, PolicyVerdict, PrivateAs,
+    RibConfig, RibEvent, RibPeer, UpdateRules,
 };
 use bgp::wire::{Community, Message, Origin, PathAttributes, Unreach, Update, decode_message};
 use bgp::{Asn, Nlri, PeerId};
@@ -19,7 +20,9 @@ use bytes::Bytes;
 use ipnet::IpNet;
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
-use crate::rib_support::{V4, V6, World, client, config, ebgp, end_of_rib, ibgp, net, next_hop, reach, retain, with_restart};
+use crate::rib_support::{
+    V4, V6, World, client, config, ebgp, end_of_rib, ibgp, net, next_hop, reach, retain, with_restart,
+};
 use crate::wire::{UPDATE, frame};
 
 const PREFIXES: [&str; 8] = [
@@ -123,7 +126,8 @@ impl Life {
             10 => {
                 let mask: u8 = input.arbitrary()?;
                 let chosen = PREFIXES.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1);
-                let route = |(_, prefix): (usize, &&str)| OriginatedRoute { prefix: net(prefix), local_pref: 100 };
+                let route =
+                    |(_, prefix): (usize, &&str)| OriginatedRoute { prefix: net(prefix), local_pref: 100 };
                 self.world.feed(RibEvent::Originate(chosen.map(route).collect()));
             }
             11 => {
@@ -140,6 +144,12 @@ impl Life {
                 let terms = self.up.get_mut(&peer).expect("is_up");
                 (terms.import, terms.export) = (Arc::clone(&import), Arc::clone(&export));
                 self.world.feed(RibEvent::PolicyChanged { peer, import, export });
+            }
+            9 => {}
+            13 if is_up && input.arbitrary()? => {
+                let rules = rules(input)?;
+                self.up.get_mut(&peer).expect("is_up").rules = rules;
+                self.world.feed(RibEvent::RulesChanged { peer, rules });
             }
             13 => self.world.feed(RibEvent::Configure(configuration(input)?)),
             14 => {
@@ -201,7 +211,8 @@ impl Life {
 
 fn structured(input: &mut Unstructured<'_>) -> Result<Update> {
     let v6 = input.arbitrary::<bool>()?;
-    let (prefixes, next_hops) = if v6 { (&PREFIXES[4..], &NEXT_HOPS[2..]) } else { (&PREFIXES[..4], &NEXT_HOPS[..2]) };
+    let (prefixes, next_hops) =
+        if v6 { (&PREFIXES[4..], &NEXT_HOPS[2..]) } else { (&PREFIXES[..4], &NEXT_HOPS[..2]) };
     let first = *input.choose(prefixes)?;
     let second = *input.choose(prefixes)?;
     let asns: Vec<Asn> = (0..input.int_in_range(0..=2_u8)?)
@@ -229,16 +240,53 @@ fn policy(input: &mut Unstructured<'_>) -> Result<Arc<Policy>> {
             Operation::Prepend(vec![Asn(64_999)]),
         ]),
     };
-    let rule = |name: &str| PolicyRule { name: name.to_owned(), matches: Matches::default(), verdict: verdict.clone() };
+    let rule = |name: &str| PolicyRule {
+        name: name.to_owned(),
+        matches: Matches::default(),
+        verdict: verdict.clone(),
+    };
     let both: bool = input.arbitrary()?;
-    Ok(Arc::new(Policy { ipv4: vec![rule("v4")], ipv6: if both { vec![rule("v6")] } else { Vec::new() } }))
+    Ok(Arc::new(Policy {
+        ipv4: vec![rule("v4")].into(),
+        ipv6: if both { vec![rule("v6")] } else { Vec::new() }.into(),
+    }))
+}
+
+fn rules(input: &mut Unstructured<'_>) -> Result<UpdateRules> {
+    Ok(UpdateRules {
+        enforce_first_as: input.arbitrary()?,
+        allow_as_sets: input.arbitrary()?,
+        private_as: *input.choose(&[
+            PrivateAs::Keep,
+            PrivateAs::RemoveIfAll,
+            PrivateAs::Remove,
+            PrivateAs::Replace,
+        ])?,
+        as_override: input.arbitrary()?,
+        honour_graceful_shutdown: input.arbitrary()?,
+        graceful_shutdown: input.arbitrary()?,
+        policy_required: input.arbitrary()?,
+    })
 }
 
 fn configuration(input: &mut Unstructured<'_>) -> Result<RibConfig> {
     let action = *input.choose(&[ExportAction::Accept, ExportAction::Reject])?;
     let rule = ExportRule { within: net("10.0.0.0/8"), own_only: input.arbitrary()?, action };
     let export = ExportPolicy { rules: vec![rule], ..ExportPolicy::default() };
-    Ok(RibConfig { multipath_max: *input.choose(&[1, 2, 64])?, export, ..config() })
+    let multipath = MultipathRules {
+        max_external: *input.choose(&[1, 2, 64])?,
+        max_internal: *input.choose(&[1, 2])?,
+        relax_as_path: input.arbitrary()?,
+    };
+    let decision = DecisionRules {
+        always_compare_med: input.arbitrary()?,
+        missing_med_worst: input.arbitrary()?,
+        ignore_as_path_length: input.arbitrary()?,
+        ignore_next_hop_metric: input.arbitrary()?,
+        compare_router_id: input.arbitrary()?,
+        multipath,
+    };
+    Ok(RibConfig { decision, export, ..config() })
 }
 
 /// For the corpus: nothing here reads bytes of a peer but [`events`].
@@ -246,8 +294,16 @@ fn configuration(input: &mut Unstructured<'_>) -> Result<RibConfig> {
 pub fn seeds() -> Vec<Bytes> {
     // Up, up, announce, announce, withdraw, down; and the same with everything slow.
     let steps = [[0_u8, 0], [1, 1], [0, 2], [1, 3], [0, 10], [0, 7], [1, 13], [0, 0]];
-    [0_u8, 1].map(|first| steps.iter().flatten().fold(vec![first, 1], |mut all, octet| {
-        all.extend([*octet, 3]);
-        all
-    }).into()).into()
+    [0_u8, 1]
+        .map(|first| {
+            steps
+                .iter()
+                .flatten()
+                .fold(vec![first, 1], |mut all, octet| {
+                    all.extend([*octet, 3]);
+                    all
+                })
+                .into()
+        })
+        .into()
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use bgp::wire::{Community, ExtendedCommunity, LargeCommunity};
 use bgp::Asn;
+use bgp::wire::{Community, ExtendedCommunity, LargeCommunity};
 use config::catalog::Catalog;
 use config::model::selector::Selector;
 use config::settings::Settings;

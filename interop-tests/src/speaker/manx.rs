@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use ipnet::IpNet;
+use nix::sys::signal::Signal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -177,6 +178,27 @@ impl Manx {
     /// When it does not run or does not end within `within`.
     pub fn terminate(&mut self, within: Duration) -> Result<ExitStatus> {
         self.process.take().context("manx does not run")?.terminate(within)
+    }
+
+    /// Memory in use, in KiB, and open descriptors.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn usage(&self) -> Result<(u64, usize)> {
+        let process =
+            PathBuf::from(format!("/proc/{}", self.process.as_ref().context("manx does not run")?.pid()));
+        let status = fs::read_to_string(process.join("status"))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let resident = resident.trim().trim_end_matches(" kB").parse()?;
+        Ok((resident, fs::read_dir(process.join("fd"))?.count()))
+    }
+
+    /// SIGHUP: it reads its manifests again.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn reload(&self) -> Result<()> {
+        self.process.as_ref().context("manx does not run")?.signal(Signal::SIGHUP)
     }
 
     /// Puts a manifest into the directory that the daemon watches, replacing that of the same kind and name.

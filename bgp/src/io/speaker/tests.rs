@@ -31,7 +31,7 @@ fn the_same_again_is_no_plan() {
 #[test]
 fn each_neighbor_gets_what_it_needs() {
     let live = NeighborConfig { description: "x".to_owned(), ..neighbor(2) };
-    let reset = NeighborConfig { hold_time_secs: 9, ..neighbor(3) };
+    let reset = NeighborConfig { port: 1790, ..neighbor(3) };
     let duplicate = NeighborConfig { name: "again".to_owned(), ..neighbor(5) };
     let current = [neighbor(1), neighbor(2), neighbor(3), neighbor(4)];
     let desired = vec![neighbor(1), live.clone(), reset.clone(), neighbor(5), duplicate.clone()];

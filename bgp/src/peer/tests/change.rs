@@ -32,7 +32,7 @@ fn what_each_field_costs() {
         ("local_as", |c| c.local_as = Asn(1), Reset),
         ("remote_as", |c| c.remote_as = Asn(1), Reset),
         ("router_id", |c| c.router_id = RouterId(Ipv4Addr::LOCALHOST), Reset),
-        ("hold_time_secs", |c| c.hold_time_secs = 9, Reset),
+        ("hold_time_secs", |c| c.hold_time_secs = 9, Live),
         ("keepalive_secs", |c| c.keepalive_secs = Some(3), Live),
         ("connect_retry_secs", |c| c.connect_retry_secs = 1, Live),
         ("timing", |c| c.timing.idle_hold_secs = 9, Live),
