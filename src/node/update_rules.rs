@@ -1,8 +1,8 @@
 //! A session's rules into the core's, and into words. Pure.
 
 use bgp::peer::NeighborConfig;
-use bgp::rib::{PrivateAs, UpdateRules};
-use bgp::{AfiSafi, PeerKind};
+use bgp::rib::{Confederation, PrivateAs, UpdateRules};
+use bgp::{AfiSafi, Asn, PeerKind};
 use config::expand::SessionRules;
 use config::model::RemovePrivateAs;
 
@@ -15,6 +15,7 @@ pub(super) fn update_rules(rules: &SessionRules) -> UpdateRules {
         honour_graceful_shutdown,
         graceful_shutdown,
         is_meshed_client,
+        ref confederation,
         policy_required,
     } = *rules;
     UpdateRules {
@@ -31,6 +32,9 @@ pub(super) fn update_rules(rules: &SessionRules) -> UpdateRules {
         graceful_shutdown,
         policy_required,
         is_meshed_client,
+        confederation: confederation
+            .as_ref()
+            .map(|of| Confederation { identifier: Asn(of.identifier.number()), is_member: of.is_member }),
     }
 }
 
@@ -39,7 +43,7 @@ pub(super) fn describe(neighbor: &NeighborConfig) -> Vec<String> {
     let rules = &neighbor.rules;
     let is_external = match neighbor.kind() {
         PeerKind::Ebgp => true,
-        PeerKind::Ibgp => false,
+        PeerKind::Ibgp | PeerKind::Confederation => false,
     };
     let private_as = match rules.private_as {
         PrivateAs::Keep => None,
@@ -62,7 +66,7 @@ pub(super) fn describe(neighbor: &NeighborConfig) -> Vec<String> {
 
 /// What does not go which way for want of a filter (RFC 8212).
 pub(super) fn withheld(neighbor: &NeighborConfig) -> Vec<String> {
-    if neighbor.kind() == PeerKind::Ibgp || !neighbor.rules.policy_required {
+    if neighbor.kind() != PeerKind::Ebgp || !neighbor.rules.policy_required {
         return Vec::new();
     }
     let mut withheld = Vec::new();

@@ -68,6 +68,8 @@ impl ConfigChange {
             when(*import != new.import, Self::Live),
             when(*export != new.export, Self::Live),
             when(*rules != new.rules, Self::Live),
+            // A member AS of our confederation becomes an outside one.
+            when(old.kind() != new.kind(), Self::Reset),
             when(*reflector_client != new.reflector_client, Self::Live),
             // From the next session on: not worth the routes of this one.
             when(*keepalive_secs != new.keepalive_secs, Self::Live),

@@ -191,9 +191,14 @@ impl NeighborConfig {
         }
     }
 
-    /// Internal or external.
+    /// Internal, external, or external inside our confederation.
     #[must_use]
     pub fn kind(&self) -> PeerKind {
-        if self.local_as == self.remote_as { PeerKind::Ibgp } else { PeerKind::Ebgp }
+        let is_member = self.rules.confederation.is_some_and(|confederation| confederation.is_member);
+        match (self.local_as == self.remote_as, is_member) {
+            (true, _) => PeerKind::Ibgp,
+            (false, true) => PeerKind::Confederation,
+            (false, false) => PeerKind::Ebgp,
+        }
     }
 }

@@ -92,8 +92,12 @@ impl Terms {
         attributes: &PathAttributes,
     ) -> Option<PathAttributes> {
         match (scope, self.kind) {
-            (Scope::Here, _) | (Scope::Internal, PeerKind::Ebgp) => return None,
-            (Scope::Everywhere, _) | (Scope::Internal, PeerKind::Ibgp) => {}
+            (Scope::Here, _)
+            | (Scope::Confederation, PeerKind::Ebgp)
+            | (Scope::Internal, PeerKind::Ebgp | PeerKind::Confederation) => return None,
+            (Scope::Everywhere, _)
+            | (Scope::Confederation, PeerKind::Ibgp | PeerKind::Confederation)
+            | (Scope::Internal, PeerKind::Ibgp) => {}
         }
         let next_hop = self.next_hop(family, source.is_some(), attributes.next_hop)?;
         let mut exported = PathAttributes { next_hop: Some(next_hop), ..attributes.clone() };
@@ -101,6 +105,10 @@ impl Terms {
             PeerKind::Ebgp => {
                 mark_sent(&mut exported, self.role, self.local_as)?;
                 self.to_external(source.is_some(), &mut exported);
+            }
+            PeerKind::Confederation => {
+                self.to_member(&mut exported);
+                self.rules.to_internal(&mut exported);
             }
             PeerKind::Ibgp => {
                 self.to_internal(source, &mut exported)?;
@@ -114,7 +122,8 @@ impl Terms {
     /// IPv6 route a global one: a link-local address means nothing to a peer on another link.
     fn next_hop(&self, family: Family, is_learned: bool, next_hop: Option<NextHop>) -> Option<NextHop> {
         let keeps = match self.next_hop_mode {
-            NextHopMode::Auto => is_learned && self.kind == PeerKind::Ibgp,
+            // RFC 5065 §5 lets it stay inside the confederation; BIRD does that too.
+            NextHopMode::Auto => is_learned && self.kind != PeerKind::Ebgp,
             NextHopMode::SelfAddress => false,
             NextHopMode::Keep => is_learned,
         };
@@ -131,6 +140,8 @@ impl Terms {
     }
 
     fn to_external(&self, is_learned: bool, attributes: &mut PathAttributes) {
+        // RFC 5065 §4 c.
+        attributes.as_path.remove_confederation();
         self.rules.to_external(self.local_as, attributes);
         // RFC 4271 §5.1.2.
         attributes.as_path.prepend(self.local_as);
@@ -145,12 +156,20 @@ impl Terms {
         attributes.cluster_list = Vec::new();
     }
 
+    /// RFC 5065 §4 b, §5: to another member AS of the confederation.
+    fn to_member(&self, attributes: &mut PathAttributes) {
+        attributes.as_path.prepend_confederation(self.local_as);
+        attributes.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
+        attributes.originator_id = None;
+        attributes.cluster_list = Vec::new();
+    }
+
     fn to_internal(&self, source: Option<SourceTerms>, attributes: &mut PathAttributes) -> Option<()> {
         // RFC 4271 §5.1.5: every UPDATE to an internal peer carries it.
         attributes.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
         let Some(source) = source else { return Some(()) };
         match source.kind {
-            PeerKind::Ebgp => Some(()),
+            PeerKind::Ebgp | PeerKind::Confederation => Some(()),
             PeerKind::Ibgp => self.reflect(source, attributes),
         }
     }
@@ -207,7 +226,7 @@ impl Terms {
         if has_rules {
             let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
             let attributes = &table.get(path.attributes)?.attributes;
-            let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes };
+            let route = PolicyRoute { prefix, source, peer_kind: self.kind.by_as_number(), attributes };
             match self.policy.decide(&route) {
                 Some((_, rule)) if rule.verdict == PolicyVerdict::Reject => return None,
                 Some((place, _)) => return Some(Leave::Rule(place)),

@@ -79,7 +79,7 @@ pub use policy::{
 };
 pub use session::{QUIET_SECS, STALE_PATHS_MAX_SECS};
 pub use startup::DEFERRAL_MAX_SECS;
-pub use update_rules::{PrivateAs, UpdateRules};
+pub use update_rules::{Confederation, PrivateAs, UpdateRules};
 
 use adj_in::{Identity, Shared};
 use adj_out::Group;

@@ -40,6 +40,17 @@ pub struct UpdateRules {
     /// A route reflection client that hears its fellow clients by itself: nothing is reflected between two of
     /// these (RFC 4456 §5).
     pub is_meshed_client: bool,
+    /// We are in a confederation (RFC 5065).
+    pub confederation: Option<Confederation>,
+}
+
+/// A peer seen from inside a confederation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Confederation {
+    /// Its AS number, which is ours to everybody outside.
+    pub identifier: Asn,
+    /// The peer's AS belongs to it.
+    pub is_member: bool,
 }
 
 impl Default for UpdateRules {
@@ -53,6 +64,7 @@ impl Default for UpdateRules {
             graceful_shutdown: false,
             policy_required: false,
             is_meshed_client: false,
+            confederation: None,
         }
     }
 }
@@ -78,13 +90,40 @@ impl UpdateRules {
     /// Whether a path may take part as far as its attributes say.
     pub(super) fn refusal(&self, attributes: &PathAttributes, negotiated: &Negotiated) -> Refusal {
         let path = &attributes.as_path;
-        match negotiated.kind {
-            PeerKind::Ebgp if self.enforce_first_as && !begins_with(path, negotiated.remote_as) => {
-                Refusal::FirstAs
-            }
-            PeerKind::Ebgp | PeerKind::Ibgp if !self.allow_as_sets && has_set(path) => Refusal::AsSet,
-            PeerKind::Ebgp | PeerKind::Ibgp => Refusal::None,
+        let begins = match negotiated.kind {
+            PeerKind::Ibgp => true,
+            PeerKind::Ebgp => !self.enforce_first_as || first_as(path) == Some(negotiated.remote_as),
+            // RFC 5065 §5: from another member AS anything else is malformed, whether enforced or not.
+            PeerKind::Confederation => match first_member(path) {
+                None => false,
+                Some(first) => !self.enforce_first_as || first == negotiated.remote_as,
+            },
+        };
+        if !begins {
+            Refusal::FirstAs
+        } else if !self.allow_as_sets && has_set(path) {
+            Refusal::AsSet
+        } else {
+            Refusal::None
         }
+    }
+
+    /// How often we stand in a received path: inside a confederation by the number of our member AS in its
+    /// segments, and by its identifier outside of them (RFC 5065 §4).
+    pub(super) fn own_as_count(&self, path: &AsPath, negotiated: &Negotiated) -> usize {
+        let Some(Confederation { identifier, .. }) = self.confederation else {
+            return path.count(negotiated.local_as);
+        };
+        let own = |segment: &Segment| {
+            let is_own = |asn: Asn| match (negotiated.kind, segment.is_confederation()) {
+                // With an AS number of its own (RFC 7705) we have two names there.
+                (PeerKind::Ebgp, _) => asn == identifier || asn == negotiated.local_as,
+                (PeerKind::Ibgp | PeerKind::Confederation, true) => asn == negotiated.local_as,
+                (PeerKind::Ibgp | PeerKind::Confederation, false) => asn == identifier,
+            };
+            segment.asns().iter().filter(|asn| is_own(**asn)).count()
+        };
+        path.0.iter().map(own).sum()
     }
 
     /// Whether a path counts only where there is no other, its attributes being as import policy left them: a
@@ -93,7 +132,7 @@ impl UpdateRules {
         let is_marked = || attributes.communities.contains(&Community::GRACEFUL_SHUTDOWN);
         match kind {
             PeerKind::Ebgp => self.graceful_shutdown || (self.honour_graceful_shutdown && is_marked()),
-            PeerKind::Ibgp => false,
+            PeerKind::Ibgp | PeerKind::Confederation => false,
         }
     }
 
@@ -101,7 +140,7 @@ impl UpdateRules {
     pub(super) fn needs_policy(&self, kind: PeerKind) -> bool {
         match kind {
             PeerKind::Ebgp => self.policy_required,
-            PeerKind::Ibgp => false,
+            PeerKind::Ibgp | PeerKind::Confederation => false,
         }
     }
 }
@@ -128,7 +167,7 @@ impl ExportRules {
         let (rules, negotiated) = (&peer.rules, &peer.negotiated);
         let (private_as, as_override) = match negotiated.kind {
             PeerKind::Ebgp => (rules.private_as, rules.as_override),
-            PeerKind::Ibgp => (PrivateAs::Keep, false),
+            PeerKind::Ibgp | PeerKind::Confederation => (PrivateAs::Keep, false),
         };
         let is_rewritten = as_override || private_as != PrivateAs::Keep;
         Self {
@@ -162,7 +201,7 @@ impl ExportRules {
         }
     }
 
-    /// Towards an internal peer.
+    /// Towards an internal peer, or one of our confederation.
     pub(super) fn to_internal(&self, attributes: &mut PathAttributes) {
         if self.graceful_shutdown {
             make_last_resort(attributes);
@@ -175,10 +214,17 @@ pub(super) fn is_meshed_client(peer: &RibPeer) -> bool {
     peer.rules.is_meshed_client && peer.reflector_client.is_some()
 }
 
-fn begins_with(path: &AsPath, asn: Asn) -> bool {
-    match path.0.first() {
-        Some(Segment::Sequence(asns)) => asns.first() == Some(&asn),
-        Some(Segment::Set(_) | Segment::ConfedSequence(_) | Segment::ConfedSet(_)) | None => false,
+fn first_as(path: &AsPath) -> Option<Asn> {
+    match path.0.first()? {
+        Segment::Sequence(asns) => asns.first().copied(),
+        Segment::Set(_) | Segment::ConfedSequence(_) | Segment::ConfedSet(_) => None,
+    }
+}
+
+fn first_member(path: &AsPath) -> Option<Asn> {
+    match path.0.first()? {
+        Segment::ConfedSequence(asns) => asns.first().copied(),
+        Segment::Sequence(_) | Segment::Set(_) | Segment::ConfedSet(_) => None,
     }
 }
 

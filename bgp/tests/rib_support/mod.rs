@@ -54,7 +54,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
     let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, index));
     let remote_as = match kind {
         PeerKind::Ibgp => LOCAL_AS,
-        PeerKind::Ebgp => Asn(65000 + u32::from(index)),
+        PeerKind::Ebgp | PeerKind::Confederation => Asn(65000 + u32::from(index)),
     };
     RibPeer {
         peer: peer_id(index.into()),

@@ -26,6 +26,7 @@ pub(crate) fn rules() -> impl Strategy<Value = UpdateRules> {
                 graceful_shutdown: shuts,
                 policy_required: needs_policy,
                 is_meshed_client,
+                confederation: None,
             }
         },
     )

@@ -17,7 +17,7 @@ mod update_rules;
 pub use export::{ExportPolicy, ExportRule, export_policy, own_blocks, prefix_advertisements};
 pub use session::{Session, SessionOrigin};
 pub use speaker::{MULTIPATH_MAX_DEFAULT, NORMAL_ROUTE_PRIORITY_DEFAULT, PORT_DEFAULT, Speaker};
-pub use update_rules::SessionRules;
+pub use update_rules::{SessionConfederation, SessionRules};
 
 use std::collections::BTreeSet;
 
@@ -58,7 +58,8 @@ pub fn sessions(resources: &Resources, node_name: &str) -> Expansion {
     problems.extend(drop_missing_filters(resources, &mut sessions));
     problems.extend(roles_without_effect(resources, &sessions));
     problems.extend(update_rules::without_effect(resources, &sessions));
-    update_rules::apply_node(resources, node_name, &mut sessions);
+    update_rules::apply_node(resources, &local, &mut sessions);
+    problems.extend(update_rules::outside_nodes(resources, &sessions));
     problems.extend(peering.into_problems());
     sessions.sort_by(|left, right| left.name.cmp(&right.name));
     problems.sort();

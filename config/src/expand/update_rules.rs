@@ -6,8 +6,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::session::{Session, SessionOrigin};
+use super::speaker::Speaker;
 use crate::catalog::Resources;
-use crate::model::{PER_NODE_PREFIX, RemovePrivateAs, Role, UpdateRules};
+use crate::model::{Asn, CLUSTER_WIDE, PER_NODE_PREFIX, RemovePrivateAs, Role, UpdateRules};
 use crate::problem::Problem;
 
 /// What is demanded of the other end's routes and done to those it gets, beside filters.
@@ -27,8 +28,20 @@ pub struct SessionRules {
     pub graceful_shutdown: bool,
     /// A client that hears the other clients by itself: nothing is reflected between two of these.
     pub is_meshed_client: bool,
+    /// We are in a confederation, and its AS may be too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confederation: Option<SessionConfederation>,
     /// External only: nothing comes in and nothing leaves without a filter (RFC 8212).
     pub policy_required: bool,
+}
+
+/// The other end, seen from inside a confederation (RFC 5065).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionConfederation {
+    /// What the world sees.
+    pub identifier: Asn,
+    /// The other end's AS is inside.
+    pub is_member: bool,
 }
 
 impl Default for SessionRules {
@@ -42,6 +55,7 @@ impl Default for SessionRules {
             honour_graceful_shutdown: true,
             graceful_shutdown: false,
             is_meshed_client: false,
+            confederation: None,
             policy_required: false,
         }
     }
@@ -67,21 +81,36 @@ impl SessionRules {
             honour_graceful_shutdown: rules.honour_graceful_shutdown.unwrap_or(true),
             graceful_shutdown: rules.graceful_shutdown,
             is_meshed_client: false,
+            confederation: None,
             policy_required: false,
         }
     }
 }
 
 /// What the cluster and the node say of all sessions of the node.
-pub(super) fn apply_node(resources: &Resources, node_name: &str, sessions: &mut [Session]) {
+pub(super) fn apply_node(resources: &Resources, local: &Speaker, sessions: &mut [Session]) {
+    let (node_name, as_number) = (&local.node_name, local.as_number);
     let own = resources.bgp_configurations.get(&format!("{PER_NODE_PREFIX}{node_name}"));
     let cluster = resources.cluster_configuration();
     let own = own.and_then(|object| object.spec.graceful_shutdown);
     let is_draining = own.or(cluster.and_then(|object| object.spec.graceful_shutdown)).unwrap_or_default();
     let policy_required = cluster.is_some_and(|object| object.spec.ebgp_requires_policy);
     let reflects = cluster.and_then(|object| object.spec.client_to_client_reflection).unwrap_or(true);
+    let confederation = cluster.and_then(|object| object.spec.confederation.as_ref());
     for session in sessions {
-        let is_external = session.local_as != session.remote_as;
+        session.rules.confederation = confederation.map(|confederation| SessionConfederation {
+            identifier: confederation.identifier,
+            is_member: session.local_as == session.remote_as
+                || confederation.members.contains(&session.remote_as),
+        });
+        let is_inside = session.rules.confederation.as_ref().is_none_or(|of| of.is_member);
+        if let Some(confederation) = confederation.filter(|_| !is_inside)
+            && session.local_as == as_number
+        {
+            session.local_as = confederation.identifier;
+        }
+        let is_member = session.rules.confederation.as_ref().is_some_and(|of| of.is_member);
+        let is_external = session.local_as != session.remote_as && !is_member;
         session.rules.graceful_shutdown |= is_draining;
         session.rules.policy_required = policy_required && is_external;
         // Reflectors of other clusters are clients to us, but nobody else tells them about our own.
@@ -90,6 +119,24 @@ pub(super) fn apply_node(resources: &Resources, node_name: &str, sessions: &mut 
         let is_reflector = remote.is_some_and(|bgp| bgp.route_reflector_cluster_id.is_some());
         session.rules.is_meshed_client = !reflects && session.reflector_client.is_some() && !is_reflector;
     }
+}
+
+/// Two nodes of one cluster are in one confederation, or they would expect each other's wrong AS.
+pub(super) fn outside_nodes(resources: &Resources, sessions: &[Session]) -> BTreeSet<Problem> {
+    let Some(cluster) = resources.bgp_configurations.get(CLUSTER_WIDE) else { return BTreeSet::new() };
+    let outside = sessions.iter().filter(|session| {
+        session.rules.confederation.as_ref().is_some_and(|confederation| !confederation.is_member)
+    });
+    let warning = |session: &Session| {
+        let node = session.remote_node.as_ref()?;
+        let message = format!(
+            "lacks {}, the AS of Node {node}: the session with it will not come up; add it",
+            session.remote_as
+        );
+        let field = "spec.confederation.members";
+        Some(Problem::warning(cluster.place(field), field, message))
+    };
+    outside.filter_map(warning).collect()
 }
 
 /// Fields that are for external sessions.
@@ -128,6 +175,10 @@ impl fmt::Display for SessionRules {
             (self.is_meshed_client, " meshed"),
             (self.policy_required, " policy-required"),
         ];
+        if let Some(confederation) = &self.confederation {
+            let side = if confederation.is_member { "inside" } else { "outside" };
+            write!(f, " {side} confederation {}", confederation.identifier)?;
+        }
         words.iter().filter(|(is_said, _)| *is_said).try_for_each(|(_, word)| f.write_str(word))
     }
 }

@@ -5,7 +5,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use super::address::MaskedCidr;
-use super::{Asn, CommunityValue, Metadata, PasswordSource, Seconds, metadata, secret, unique};
+use super::{
+    Asn, CommunityValue, Confederation, Metadata, PasswordSource, Seconds, confederation, metadata, secret,
+    unique,
+};
 use crate::document::{Entry, Field, Fields};
 use ipnet::IpNet;
 
@@ -67,6 +70,9 @@ pub struct BgpConfigurationSpec {
     /// Most next hops of one route; default 16. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipath_max: Option<u16>,
+    /// Several ASes that are one to everybody else (RFC 5065). An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confederation: Option<Confederation>,
     /// A reflector reflects between its clients; default true. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_to_client_reflection: Option<bool>,
@@ -150,6 +156,12 @@ const SPEC: &[Field] = &[
     ),
     Field::informational("ignoredInterfaces", "[eth7]", "interfaces not imported from; we import from none"),
     Field::additive("multipathMax", "4", "most next hops of one route, 1 to 64; default 16"),
+    Field::additive(
+        "confederation",
+        "{identifier: 3000, members: [64601]}",
+        "several ASes that are one to everybody else (RFC 5065)",
+    )
+    .with(confederation::FIELDS),
     Field::additive(
         "clientToClientReflection",
         "false",
@@ -261,6 +273,7 @@ impl BgpConfigurationSpec {
             ignored_interfaces: unique(&ignored, interface_pattern),
             prefix_advertisements: prefix_advertisements(spec, &communities),
             communities,
+            confederation: Confederation::read(spec),
             client_to_client_reflection: spec
                 .entry("clientToClientReflection")
                 .and_then(|entry| entry.boolean()),

@@ -11,6 +11,7 @@ mod bgp_filter;
 mod bgp_peer;
 mod block_affinity;
 mod community;
+mod confederation;
 mod ip_pool;
 mod limits;
 mod metadata;
@@ -38,6 +39,7 @@ pub use bgp_peer::{
 };
 pub use block_affinity::{AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec};
 pub use community::{CommunityValue, CommunityValueError};
+pub use confederation::Confederation;
 pub(crate) use ip_pool::overlap;
 pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
 pub use limits::{LimitAction, MaximumPrefixes, PREFIX_RESTART_TIME_DEFAULT, Role, Shutdown};

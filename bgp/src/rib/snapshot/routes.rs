@@ -237,7 +237,7 @@ impl Rib {
         let route = PolicyRoute {
             prefix,
             source: SourceMatch::Learned,
-            peer_kind: peer.terms.negotiated.kind,
+            peer_kind: peer.terms.negotiated.kind.by_as_number(),
             attributes: &set.attributes,
         };
         peer.terms.import.decide(&route).map(|(_, rule)| rule.name.clone()).unwrap_or_default()

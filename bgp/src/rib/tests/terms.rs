@@ -104,6 +104,7 @@ fn knobs() -> (Knobs, Knobs) {
         graceful_shutdown: _,
         policy_required: _,
         is_meshed_client: _,
+        confederation: _,
     } = rules;
     let external = |edit: fn(&mut RibPeer)| {
         change(move |peer| {
@@ -131,6 +132,7 @@ fn knobs() -> (Knobs, Knobs) {
         ("graceful_shutdown, external", external(|peer| peer.rules.graceful_shutdown = true)),
         ("policy_required", external(|peer| peer.rules.policy_required = true)),
         ("kind", change(|peer| peer.negotiated.kind = PeerKind::Ebgp)),
+        ("kind confederation", change(|peer| peer.negotiated.kind = PeerKind::Confederation)),
         ("local_as", change(|peer| peer.negotiated.local_as = Asn(1))),
         ("local", change(|peer| peer.negotiated.local = SocketAddr::from(([10, 255, 0, 2], 179)))),
         ("families", change(|peer| peer.negotiated.families = AfiSafi::ALL.to_vec())),
