@@ -439,7 +439,22 @@ impl Model {
     fn advertised(&self, to: &RibPeer) -> BTreeMap<IpNet, PathAttributes> {
         let routes =
             self.best.iter().filter_map(|(prefix, used)| Some((*prefix, self.export(to, *prefix, used[0])?)));
-        routes.collect()
+        let mut routes: BTreeMap<_, _> = routes.collect();
+        for (is_wanted, family, prefix) in
+            [(to.rules.default_v4, V4, "0.0.0.0/0"), (to.rules.default_v6, V6, "::/0")]
+        {
+            let prefix = net(prefix);
+            let may_go = to.negotiated.families.contains(&family) && naive_rules::may_send(to, prefix);
+            if !is_wanted || !may_go {
+                continue;
+            }
+            // Ours stands before any other, and without an address of ours there is none.
+            routes.remove(&prefix);
+            if let Some(attributes) = own_default(to, family) {
+                routes.insert(prefix, attributes);
+            }
+        }
+        routes
     }
 
     fn export(&self, to: &RibPeer, prefix: IpNet, key: Key) -> Option<PathAttributes> {
@@ -486,13 +501,7 @@ impl Model {
                 NextHopMode::SelfAddress => false,
                 NextHopMode::Keep => true,
             };
-        let own: Option<IpAddr> = match (family == V4, to.negotiated.local.ip()) {
-            (true, IpAddr::V4(own)) => Some(own.into()),
-            (false, IpAddr::V6(own)) => Some(own.into()),
-            (true, _) => to.next_hop_v4.map(Into::into),
-            (false, _) => to.next_hop_v6.map(Into::into),
-        };
-        let hop = if keep { sent.next_hop.unwrap().addr() } else { own? };
+        let hop = if keep { sent.next_hop.unwrap().addr() } else { own_next_hop(to, family)? };
         match hop {
             IpAddr::V4(_) if family == V6 => return None,
             IpAddr::V6(_) if family == V4 => return None,
@@ -530,6 +539,27 @@ impl Model {
         }
         Some(sent)
     }
+}
+
+fn own_next_hop(to: &RibPeer, family: AfiSafi) -> Option<IpAddr> {
+    match (family == V4, to.negotiated.local.ip()) {
+        (true, IpAddr::V4(own)) => Some(own.into()),
+        (false, IpAddr::V6(own)) => Some(own.into()),
+        (true, _) => to.next_hop_v4.map(Into::into),
+        (false, _) => to.next_hop_v6.map(Into::into),
+    }
+}
+
+fn own_default(to: &RibPeer, family: AfiSafi) -> Option<PathAttributes> {
+    let next_hop = Some(NextHop::from(own_next_hop(to, family)?));
+    let mut sent = PathAttributes { next_hop, ..PathAttributes::default() };
+    if to.negotiated.kind == PeerKind::Ibgp {
+        sent.local_pref = Some(if to.rules.graceful_shutdown { 0 } else { 100 });
+    } else {
+        naive_rules::send_out(to, &mut sent);
+        sent.as_path.prepend(LOCAL_AS);
+    }
+    Some(sent)
 }
 
 fn lowest<K: Ord>(keys: &mut Vec<Key>, by: impl Fn(&Key) -> K) {

@@ -267,6 +267,7 @@ fn ineligible(reason: &Ineligible) -> String {
         Ineligible::OriginatorLoop => "we are its ORIGINATOR_ID".to_owned(),
         Ineligible::ClusterLoop => "our cluster is in its CLUSTER_LIST".to_owned(),
         Ineligible::Policy(rule) => format!("rejected by import filter {rule}"),
+        Ineligible::PeerDefault => "only for peers with defaultOriginate".to_owned(),
         Ineligible::RouteLeak => "route leak: it is marked as only for customers (RFC 9234)".to_owned(),
     }
 }

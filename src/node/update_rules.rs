@@ -4,7 +4,7 @@ use bgp::peer::NeighborConfig;
 use bgp::rib::{Confederation, PrivateAs, UpdateRules};
 use bgp::{AfiSafi, Asn, PeerKind};
 use config::expand::SessionRules;
-use config::model::RemovePrivateAs;
+use config::model::{Family, RemovePrivateAs};
 
 pub(super) fn update_rules(rules: &SessionRules) -> UpdateRules {
     let SessionRules {
@@ -14,6 +14,7 @@ pub(super) fn update_rules(rules: &SessionRules) -> UpdateRules {
         as_override,
         honour_graceful_shutdown,
         graceful_shutdown,
+        ref default_originate,
         is_meshed_client,
         ref confederation,
         policy_required,
@@ -32,6 +33,8 @@ pub(super) fn update_rules(rules: &SessionRules) -> UpdateRules {
         graceful_shutdown,
         policy_required,
         is_meshed_client,
+        default_v4: default_originate.contains(&Family::Ipv4Unicast),
+        default_v6: default_originate.contains(&Family::Ipv6Unicast),
         confederation: confederation
             .as_ref()
             .map(|of| Confederation { identifier: Asn(of.identifier.number()), is_member: of.is_member }),
@@ -58,6 +61,8 @@ pub(super) fn describe(neighbor: &NeighborConfig) -> Vec<String> {
         (is_external && rules.as_override).then_some("overrides the peer's AS"),
         (is_external && !rules.honour_graceful_shutdown).then_some("ignores graceful shutdown"),
         rules.graceful_shutdown.then_some("graceful shutdown"),
+        rules.default_v4.then_some("gets an IPv4 default route"),
+        rules.default_v6.then_some("gets an IPv6 default route"),
         rules.is_meshed_client.then_some("hears no other clients through us"),
         (is_external && rules.policy_required).then_some("needs filters"),
     ];

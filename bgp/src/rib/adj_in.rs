@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::attributes::{AttributeTable, AttributesId};
+use super::attributes::{AttributeTable, AttributesId, DEFAULT_LOCAL_PREF};
 use super::family::Prefix;
 use super::import::{Import, Imported, Imports};
 use super::next_hop::{NextHopId, NextHops};
-use super::path::{Marks, Path, Slot};
+use super::path::{Marks, Path, Refusal, Slot};
 use super::peers::Peers;
 use super::table::{Flags, PrefixId, Table};
 use crate::wire::PathAttributes;
@@ -134,6 +134,26 @@ impl<P: Prefix> Table<P> {
         shared.hold(&path);
         shared.peers.count_received(path.source, P::FAMILY, 1);
         true
+    }
+
+    /// Makes a place in the table for a default route that only some peers get. It takes no part in the decision.
+    pub(super) fn hold_default(&mut self, shared: &mut Shared, prefix: P) {
+        let id = self.insert(prefix);
+        let attributes = shared.attributes.intern(originated(DEFAULT_LOCAL_PREF));
+        let path = Path {
+            attributes,
+            as_received: AttributesId::NONE,
+            source: Slot::LOCAL,
+            path_id: Path::PEER_DEFAULT_ID,
+            learned_secs: shared.uptime_secs(),
+            epoch: 0,
+            refusal: Refusal::PeerDefault,
+            marks: Marks::default(),
+        };
+        self.put(shared, id, path);
+        shared.attributes.release(attributes);
+        // The decision finds nothing new; the peers' groups do.
+        self.mark_changed(id);
     }
 
     /// Takes one path away, if it is there.

@@ -100,11 +100,16 @@ impl<'a> Exported<'a> {
 
     /// What is to be sent for a destination. The attributes are held by the memo.
     fn sent<P: Prefix>(&mut self, shared: &mut Shared, destination: &Destination<P>) -> Option<Sent> {
-        let best = destination.best()?;
-        let source = best.source;
-        let prefix = destination.prefix.to_net();
-        let leave = self.terms.leave(self.policy, &shared.attributes, prefix, best)?;
-        let attributes = self.attributes(shared, (best.attributes, source, leave));
+        let (path, leave) = match self.terms.own_default(destination) {
+            Some(default) => (default, Leave::Plain),
+            None => {
+                let best = destination.best()?;
+                let prefix = destination.prefix.to_net();
+                (best, self.terms.leave(self.policy, &shared.attributes, prefix, best)?)
+            }
+        };
+        let source = path.source;
+        let attributes = self.attributes(shared, (path.attributes, source, leave));
         (attributes != AttributesId::NONE).then_some(Sent { attributes, source })
     }
 

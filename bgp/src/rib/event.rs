@@ -296,6 +296,8 @@ pub enum Ineligible {
     Policy(String),
     /// It is marked as only for customers, and this peer had no business to send it (RFC 9234 §5).
     RouteLeak,
+    /// It is our default route, towards peers that get one of us and for nothing else.
+    PeerDefault,
 }
 
 /// The step of the decision that a path lost (RFC 4271 §9.1).

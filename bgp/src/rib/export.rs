@@ -12,12 +12,13 @@ use smallvec::SmallVec;
 
 use super::attributes::{AttributeTable, DEFAULT_LOCAL_PREF, Scope};
 use super::event::{ExportAction, ExportPolicy, PrefixCommunities, RibPeer};
-use super::family::{Family, PerFamily};
+use super::family::{Family, PerFamily, Prefix};
 use super::import::changed;
-use super::path::{Path, Slot};
+use super::path::{Path, Refusal, Slot};
 use super::policy::{Policy, PolicyRoute, PolicyVerdict, SourceMatch};
 use super::role::mark_sent;
 use super::session::SourceTerms;
+use super::table::Destination;
 use super::update_rules::ExportRules;
 use crate::peer::NextHopMode;
 use crate::wire::{BgpRole, EncodeContext, NextHop, PathAttributes};
@@ -234,6 +235,16 @@ impl Terms {
             }
         }
         is_accepted(shared, &prefix, is_own).then(|| with_communities(&shared.communities, &prefix))
+    }
+
+    /// Our default route for the peer, which stands before any other and is no business of its policy.
+    pub(super) fn own_default<'a, P: Prefix>(&self, destination: &'a Destination<P>) -> Option<&'a Path> {
+        let prefix = destination.prefix.to_net();
+        let is_withheld = self.rules.needs_policy() && self.policy.rules(&prefix).is_empty();
+        if !self.rules.is_own_default(&prefix) || is_withheld {
+            return None;
+        }
+        destination.paths.iter().find(|path| path.refusal == Refusal::PeerDefault)
     }
 
     /// The attributes as policy leaves them, for a prefix of this family; `None`: it changes nothing.

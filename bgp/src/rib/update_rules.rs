@@ -5,9 +5,11 @@
 //! All of it can change while the session is up: what came is kept as it came and judged again, and what has
 //! been sent is compared with what is to be sent.
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::event::RibPeer;
+use super::family::Family;
 use super::path::Refusal;
 use super::policy::CommunityValue;
 use crate::peer::Negotiated;
@@ -40,6 +42,10 @@ pub struct UpdateRules {
     /// A route reflection client that hears its fellow clients by itself: nothing is reflected between two of
     /// these (RFC 4456 §5).
     pub is_meshed_client: bool,
+    /// It gets an IPv4 default route of ours, whether we have one or not.
+    pub default_v4: bool,
+    /// And an IPv6 one.
+    pub default_v6: bool,
     /// We are in a confederation (RFC 5065).
     pub confederation: Option<Confederation>,
 }
@@ -64,6 +70,8 @@ impl Default for UpdateRules {
             graceful_shutdown: false,
             policy_required: false,
             is_meshed_client: false,
+            default_v4: false,
+            default_v6: false,
             confederation: None,
         }
     }
@@ -136,6 +144,13 @@ impl UpdateRules {
         }
     }
 
+    pub(super) fn originates_default(&self, family: Family) -> bool {
+        match family {
+            Family::V4 => self.default_v4,
+            Family::V6 => self.default_v6,
+        }
+    }
+
     /// RFC 8212 is about external peers only.
     pub(super) fn needs_policy(&self, kind: PeerKind) -> bool {
         match kind {
@@ -160,6 +175,8 @@ pub(super) struct ExportRules {
     graceful_shutdown: bool,
     needs_policy: bool,
     is_meshed_client: bool,
+    default_v4: bool,
+    default_v6: bool,
 }
 
 impl ExportRules {
@@ -177,6 +194,8 @@ impl ExportRules {
             graceful_shutdown: rules.graceful_shutdown,
             needs_policy: rules.needs_policy(negotiated.kind),
             is_meshed_client: is_meshed_client(peer),
+            default_v4: rules.default_v4,
+            default_v6: rules.default_v6,
         }
     }
 
@@ -186,6 +205,15 @@ impl ExportRules {
 
     pub(super) fn is_meshed_client(&self) -> bool {
         self.is_meshed_client
+    }
+
+    /// Whether this is the default route that the peer gets from us.
+    pub(super) fn is_own_default(&self, prefix: &IpNet) -> bool {
+        let is_wanted = match prefix {
+            IpNet::V4(_) => self.default_v4,
+            IpNet::V6(_) => self.default_v6,
+        };
+        is_wanted && prefix.prefix_len() == 0
     }
 
     /// Towards an external peer, before our own AS is put in front.

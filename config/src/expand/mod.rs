@@ -58,6 +58,7 @@ pub fn sessions(resources: &Resources, node_name: &str) -> Expansion {
     problems.extend(drop_missing_filters(resources, &mut sessions));
     problems.extend(roles_without_effect(resources, &sessions));
     problems.extend(update_rules::without_effect(resources, &sessions));
+    problems.extend(update_rules::default_of_no_family(resources, &sessions));
     update_rules::apply_node(resources, &local, &mut sessions);
     problems.extend(update_rules::outside_nodes(resources, &sessions));
     problems.extend(peering.into_problems());

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::session::{Session, SessionOrigin};
 use super::speaker::Speaker;
 use crate::catalog::Resources;
-use crate::model::{Asn, CLUSTER_WIDE, PER_NODE_PREFIX, RemovePrivateAs, Role, UpdateRules};
+use crate::model::{Asn, CLUSTER_WIDE, Family, PER_NODE_PREFIX, RemovePrivateAs, Role, UpdateRules};
 use crate::problem::Problem;
 
 /// What is demanded of the other end's routes and done to those it gets, beside filters.
@@ -26,6 +26,8 @@ pub struct SessionRules {
     pub honour_graceful_shutdown: bool,
     /// The session, or the whole node, is about to go away.
     pub graceful_shutdown: bool,
+    /// It gets a default route of ours in these families.
+    pub default_originate: Vec<Family>,
     /// A client that hears the other clients by itself: nothing is reflected between two of these.
     pub is_meshed_client: bool,
     /// We are in a confederation, and its AS may be too.
@@ -54,6 +56,7 @@ impl Default for SessionRules {
             as_override: false,
             honour_graceful_shutdown: true,
             graceful_shutdown: false,
+            default_originate: Vec::new(),
             is_meshed_client: false,
             confederation: None,
             policy_required: false,
@@ -65,10 +68,10 @@ impl SessionRules {
     /// As a BGPPeer has them. `role` is ours on this session. What is done to routes that leave is the node
     /// side's business and not that of its mirror.
     pub(super) fn of_peer(rules: &UpdateRules, origin: SessionOrigin, role: Option<Role>) -> Self {
-        let (remove_private_as, as_override) = match origin {
-            SessionOrigin::Reverse => (RemovePrivateAs::None, false),
+        let (remove_private_as, as_override, default_originate) = match origin {
+            SessionOrigin::Reverse => (RemovePrivateAs::None, false, Vec::new()),
             SessionOrigin::Global | SessionOrigin::Node | SessionOrigin::Mesh => {
-                (rules.remove_private_as, rules.as_override)
+                (rules.remove_private_as, rules.as_override, rules.default_originate.clone())
             }
         };
         // RFC 7947 §2.2.2.1: a route server does not put itself into the path.
@@ -80,6 +83,7 @@ impl SessionRules {
             as_override,
             honour_graceful_shutdown: rules.honour_graceful_shutdown.unwrap_or(true),
             graceful_shutdown: rules.graceful_shutdown,
+            default_originate,
             is_meshed_client: false,
             confederation: None,
             policy_required: false,
@@ -139,6 +143,18 @@ pub(super) fn outside_nodes(resources: &Resources, sessions: &[Session]) -> BTre
     outside.filter_map(warning).collect()
 }
 
+/// A default route in a family that the session does not carry.
+pub(super) fn default_of_no_family(resources: &Resources, sessions: &[Session]) -> BTreeSet<Problem> {
+    let is_carried = |session: &Session| {
+        session.rules.default_originate.iter().all(|family| session.families.contains(family))
+    };
+    let peers = sessions.iter().filter(|session| !is_carried(session));
+    let peers = peers.filter_map(|session| resources.bgp_peers.get(session.bgp_peer.as_ref()?));
+    let field = "spec.defaultOriginate";
+    let message = "names a family that the session does not exchange: see families";
+    peers.map(|peer| Problem::warning(peer.place(field), field, message)).collect()
+}
+
 /// Fields that are for external sessions.
 pub(super) fn without_effect(resources: &Resources, sessions: &[Session]) -> BTreeSet<Problem> {
     let internal = sessions.iter().filter(|session| session.local_as == session.remote_as);
@@ -178,6 +194,12 @@ impl fmt::Display for SessionRules {
         if let Some(confederation) = &self.confederation {
             let side = if confederation.is_member { "inside" } else { "outside" };
             write!(f, " {side} confederation {}", confederation.identifier)?;
+        }
+        for family in &self.default_originate {
+            f.write_str(match family {
+                Family::Ipv4Unicast => " default-originate ipv4-unicast",
+                Family::Ipv6Unicast => " default-originate ipv6-unicast",
+            })?;
         }
         words.iter().filter(|(is_said, _)| *is_said).try_for_each(|(_, word)| f.write_str(word))
     }

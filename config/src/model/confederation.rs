@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Asn, unique};
-use crate::document::{Field, Fields};
+use crate::document::{Entry, Field, Fields};
 
 /// Of the whole cluster. An addition of ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,7 +25,7 @@ impl Confederation {
         let identifier = fields.required("identifier", "the AS number that the world sees");
         let members = fields.required("members", "the AS numbers inside").map(|entry| entry.list());
         let identifier = identifier?.parse_scalar()?;
-        let members = unique(&members?, |entry| entry.parse_scalar());
+        let members = unique(&members?, number);
         if members.is_empty() {
             fields.report("members", "is empty: name the AS numbers inside");
         }
@@ -35,4 +35,8 @@ impl Confederation {
         }
         Some(Self { identifier, members })
     }
+}
+
+fn number(entry: &Entry<'_>) -> Option<Asn> {
+    entry.parse_scalar()
 }

@@ -104,6 +104,8 @@ fn knobs() -> (Knobs, Knobs) {
         graceful_shutdown: _,
         policy_required: _,
         is_meshed_client: _,
+        default_v4: _,
+        default_v6: _,
         confederation: _,
     } = rules;
     let external = |edit: fn(&mut RibPeer)| {
@@ -121,6 +123,8 @@ fn knobs() -> (Knobs, Knobs) {
             "as_override for another AS",
             external(|peer| (peer.rules.as_override, peer.negotiated.remote_as) = (true, Asn(65002))),
         ),
+        ("default_v4", change(|peer| peer.rules.default_v4 = true)),
+        ("default_v6", change(|peer| peer.rules.default_v6 = true)),
         (
             "meshed client",
             change(|peer| {
