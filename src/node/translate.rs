@@ -201,7 +201,7 @@ fn prefix_limit(limit: MaximumPrefixes) -> PrefixLimit {
         (LimitAction::Shutdown, _) | (LimitAction::Restart, 0) => PrefixLimitAction::Shutdown,
         (LimitAction::Restart, after_secs) => PrefixLimitAction::Restart { after_secs },
     };
-    PrefixLimit { received: limit.received, action }
+    PrefixLimit { received: limit.received, accepted: limit.accepted, sent: limit.sent, action }
 }
 
 fn afi_safi(family: Family) -> AfiSafi {

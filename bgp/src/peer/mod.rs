@@ -45,7 +45,8 @@ mod timer;
 
 pub use change::ConfigChange;
 pub use config::{
-    GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
+    GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixCount, PrefixExcess, PrefixLimit,
+    PrefixLimitAction,
 };
 pub use event::{DownReason, PeerEffect, PeerEvent, Role, StopReason};
 pub use fsm::{Peer, State};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::attributes::{AttributeTable, AttributesId, DEFAULT_LOCAL_PREF};
-use super::family::Prefix;
+use super::family::{Family, Prefix};
 use super::import::{Import, Imported, Imports};
 use super::next_hop::{NextHopId, NextHops};
 use super::path::{Marks, Path, Refusal, Slot};
@@ -127,12 +127,13 @@ impl<P: Prefix> Table<P> {
             if known.attributes != path.attributes {
                 known.learned_secs = path.learned_secs;
             }
-            return replace(shared, known, path, &mut destination.flags);
+            return replace(shared, P::FAMILY, known, path, &mut destination.flags);
         }
         destination.paths.push(path);
         self.paths += 1;
         shared.hold(&path);
         shared.peers.count_received(path.source, P::FAMILY, 1);
+        shared.peers.count_accepted(path.source, P::FAMILY, (None, Some(path.refusal)));
         true
     }
 
@@ -221,7 +222,7 @@ impl<P: Prefix> Table<P> {
                 let imported = imports.judge(shared, path.source, path.received(), prefix);
                 let Imported { attributes, as_received, refusal } = imported;
                 let judged = Path { attributes, as_received, refusal, ..*path };
-                is_dirty |= replace(shared, path, judged, &mut destination.flags);
+                is_dirty |= replace(shared, P::FAMILY, path, judged, &mut destination.flags);
             }
             if is_dirty {
                 self.mark_dirty(id);
@@ -233,13 +234,15 @@ impl<P: Prefix> Table<P> {
     fn forget(&mut self, shared: &mut Shared, path: Path) {
         self.paths -= 1;
         shared.peers.count_received(path.source, P::FAMILY, -1);
+        shared.peers.count_accepted(path.source, P::FAMILY, (Some(path.refusal), None));
         shared.peers.count_marks(path.source, P::FAMILY, path.marks, Marks::default());
         shared.let_go(&path);
     }
 }
 
 /// Puts what is known anew of a path in its place. True when the decision may come out differently.
-fn replace(shared: &mut Shared, known: &mut Path, path: Path, flags: &mut Flags) -> bool {
+fn replace(shared: &mut Shared, family: Family, known: &mut Path, path: Path, flags: &mut Flags) -> bool {
+    shared.peers.count_accepted(known.source, family, (Some(known.refusal), Some(path.refusal)));
     let is_refused_alike = std::mem::replace(&mut known.refusal, path.refusal) == path.refusal;
     let is_alike = known.attributes == path.attributes;
     if is_alike && known.as_received == path.as_received {

@@ -30,6 +30,8 @@ impl Sent {
 #[derive(Default)]
 pub(super) struct AdjOut {
     sent: Vec<Sent>,
+    /// Entries that say something.
+    len: usize,
     /// It follows the Loc-RIB already.
     is_filled: bool,
 }
@@ -52,7 +54,10 @@ impl AdjOut {
         }
         let place = self.sent.get_mut(index)?;
         let old = std::mem::replace(place, sent.unwrap_or(Sent::NOTHING));
-        Some(old).filter(|&old| old != Sent::NOTHING)
+        self.len += usize::from(sent.is_some());
+        let old = Some(old).filter(|&old| old != Sent::NOTHING);
+        self.len -= usize::from(old.is_some());
+        old
     }
 
     pub(super) fn clear(&mut self, attributes: &mut AttributeTable, id: PrefixId) {
@@ -61,12 +66,23 @@ impl AdjOut {
         }
     }
 
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many of them a member in step has been told. Walks them all.
+    pub(super) fn sent_to(&self, slot: Slot) -> usize {
+        self.iter().filter(|(_, sent)| sent.source != slot).count()
+    }
+
     /// Entries with their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PrefixId, Sent)> {
         (0..).zip(&self.sent).map(|(id, &sent)| (id, sent)).filter(|&(_, sent)| sent != Sent::NOTHING)
     }
 
     fn release_all(&mut self, attributes: &mut AttributeTable) {
+        self.len = 0;
         for sent in std::mem::take(&mut self.sent) {
             attributes.release(sent.attributes);
         }

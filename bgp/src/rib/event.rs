@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::policy::{CommunityValue, Policy};
 use super::update_rules::UpdateRules;
-use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
+use crate::peer::{Negotiated, NextHopMode, PrefixExcess, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, ClusterId, PeerId, RouterId};
 
@@ -260,15 +260,13 @@ pub enum RibEffect {
     TrackNextHop(IpAddr),
     /// No path uses it any more.
     UntrackNextHop(IpAddr),
-    /// The peer has sent more prefixes than its limit allows. Once per session and limit. Unless the limit only
-    /// warns, nothing more is taken from this session.
+    /// The peer has sent more prefixes than its limit allows, or has been sent more. Once per session and limit.
+    /// Unless the limit only warns, nothing more is taken from this session.
     TooManyPrefixes {
         /// Whose.
         peer: PeerId,
-        /// The family with the most.
-        family: AfiSafi,
-        /// How many of all families.
-        received: u64,
+        /// Of which, and how many.
+        excess: PrefixExcess,
     },
     /// Every configured peer has been heard (End-of-RIB), or the time for it is over. Once per life.
     InSync,

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bgp::peer::{Negotiated, NextHopMode, PeerRestart};
+use bgp::peer::{Negotiated, NextHopMode, PeerRestart, PrefixExcess};
 use bgp::rib::snapshot::{PathUsage, RouteSelection, RouteSnapshot};
 use bgp::rib::{
     BestPath, ExportPolicy, NextHopStatus, OriginatedRoute, Retain, Rib, RibConfig, RibEffect, RibEvent,
@@ -286,8 +286,8 @@ impl World {
                 self.log.push(format!("untrack {next_hop}"));
                 assert!(self.tracked.remove(&next_hop), "{next_hop} was not tracked");
             }
-            RibEffect::TooManyPrefixes { peer, family, received } => {
-                self.log.push(format!("{peer} sent {received} prefixes, most of {family}"));
+            RibEffect::TooManyPrefixes { peer, excess: PrefixExcess { count, family, prefixes } } => {
+                self.log.push(format!("{peer}: {prefixes} prefixes {count}, most of {family}"));
             }
             RibEffect::InSync => {
                 self.log.push("in sync".to_owned());

@@ -174,9 +174,7 @@ impl NeighborTask {
                 config.shutdown.clone().map_or(StopReason::ConfigurationChange, StopReason::Shutdown);
             self.handle(PeerEvent::Stop(reason), now);
         }
-        if self.session.is_some() && config.prefix_limit != self.peer.config().prefix_limit {
-            self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit: config.prefix_limit });
-        }
+        let old_limit = self.peer.config().prefix_limit;
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
         let old = policies(self.peer.config());
@@ -195,6 +193,11 @@ impl NeighborTask {
         let client = self.peer.config().reflector_client;
         if client != old_client {
             self.feed.push_event(RibEvent::ReflectorClientChanged { peer: self.id, client });
+        }
+        // After what decides how many are accepted.
+        let limit = self.peer.config().prefix_limit;
+        if self.session.is_some() && limit != old_limit {
+            self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit });
         }
         if rotates {
             self.rotate_password(now);
@@ -330,8 +333,8 @@ impl NeighborTask {
                     self.counters.updates_sent += count_messages(&messages);
                     connection.outbox.push_bulk(messages);
                 }
-                ToPeer::TooManyPrefixes { family, received } => {
-                    over_limit = Some(PeerEvent::TooManyPrefixes { role, family, received });
+                ToPeer::TooManyPrefixes(excess) => {
+                    over_limit = Some(PeerEvent::TooManyPrefixes { role, excess });
                 }
             }
         }
