@@ -180,12 +180,11 @@ fn statuses() -> impl Strategy<Value = NextHopStatus> {
 }
 
 fn configs() -> impl Strategy<Value = RibConfig> {
-    let rule =
-        (0..PREFIXES.len(), any::<bool>(), any::<bool>()).prop_map(|(within, own_only, accept)| ExportRule {
-            within: net(PREFIXES[within]),
-            own_only,
-            action: if accept { ExportAction::Accept } else { ExportAction::Reject },
-        });
+    let rule = (0..PREFIXES.len(), any::<bool>(), 0..3usize).prop_map(|(within, own_only, action)| ExportRule {
+        within: net(PREFIXES[within]),
+        own_only,
+        action: [ExportAction::Accept, ExportAction::Reject, ExportAction::AcceptAbove(100)][action],
+    });
     let within = prop::collection::vec(0..PREFIXES.len(), 0..3);
     (prop::collection::vec(rule, 0..3), prop::bool::weighted(0.8), 1..4u16, within).prop_map(
         |(rules, accept, max, within)| RibConfig {
@@ -465,6 +464,11 @@ impl Model {
             .iter()
             .find(|rule| rule.within.contains(&prefix) && (!rule.own_only || key.1.is_none()));
         let action = rule.map_or(config.export.otherwise, |rule| rule.action);
+        let leaves = match action {
+            ExportAction::Accept => true,
+            ExportAction::Reject => false,
+            ExportAction::AcceptAbove(bound) => self.paths[&key].attributes.local_pref.unwrap_or(100) > bound,
+        };
         let family = AfiSafi::of(&prefix);
         let may_go = to.negotiated.families.contains(&family) && naive_rules::may_send(to, prefix);
         if key.1 == Some(to.peer) || !may_go {
@@ -475,7 +479,7 @@ impl Model {
         let mut sent = match outcome(&to.export, prefix, is_from, to.negotiated.kind, before) {
             Outcome::Rejected => return None,
             Outcome::Accepted(attributes) => attributes,
-            Outcome::Unmatched if action == ExportAction::Reject => return None,
+            Outcome::Unmatched if !leaves => return None,
             Outcome::Unmatched => {
                 let mut sent = before.clone();
                 for entry in config.export.communities.iter().filter(|entry| entry.within.contains(&prefix)) {

@@ -12,7 +12,7 @@ use bgp::wire::BgpRole;
 use bgp::{AfiSafi, Asn, ClusterId, RouterId};
 use config::Problem;
 use config::catalog::Resources;
-use config::expand::{self, Session, Speaker};
+use config::expand::{self, ExportVerdict, Session, Speaker};
 use config::model::{
     Family, LimitAction, MaximumPrefixes, NextHopMode as ManifestNextHopMode, PREFIX_RESTART_TIME_DEFAULT,
     PrefixAdvertisement, Role,
@@ -78,6 +78,7 @@ pub fn desired(
     let speaker = Speaker::of(resources, node_name)?;
     let expansion = expand::sessions(resources, node_name);
     let own_blocks = expand::own_blocks(resources, node_name);
+    let services = expand::service_routes(resources, node_name);
     let neighbors = expansion
         .sessions
         .iter()
@@ -94,7 +95,7 @@ pub fn desired(
             export: export(&shared, &expand::prefix_advertisements(resources, node_name)),
             restarting,
         },
-        originate: own_blocks.iter().map(|prefix| originated(*prefix, &speaker)).collect(),
+        originate: own_blocks.union(&services).map(|prefix| originated(*prefix, &speaker)).collect(),
     };
     let desired = Desired {
         asn: speaker.as_number.number(),
@@ -212,18 +213,24 @@ fn afi_safi(family: Family) -> AfiSafi {
 }
 
 fn export(shared: &expand::ExportPolicy, advertisements: &[PrefixAdvertisement]) -> ExportPolicy {
-    let action = |accept| if accept { ExportAction::Accept } else { ExportAction::Reject };
+    let action = |verdict| match verdict {
+        ExportVerdict::Accept => ExportAction::Accept,
+        ExportVerdict::Reject => ExportAction::Reject,
+        ExportVerdict::AcceptElevated(priority) => ExportAction::AcceptAbove(policy::local_pref(priority)),
+    };
     let rules = shared.rules.iter().map(|rule| ExportRule {
         within: rule.within,
         own_only: rule.own_only,
-        action: action(rule.accept),
+        action: action(rule.verdict),
     });
     ExportPolicy {
         rules: rules.collect(),
-        otherwise: action(shared.otherwise),
+        otherwise: if shared.otherwise { ExportAction::Accept } else { ExportAction::Reject },
         communities: advertisements.iter().map(policy::prefix_communities).collect(),
     }
 }
 
+#[cfg(test)]
+mod calico_export_tests;
 #[cfg(test)]
 mod tests;

@@ -63,13 +63,15 @@ pub struct ExportRule {
 
 /// Verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum ExportAction {
     /// It leaves.
     #[default]
     Accept,
     /// It stays.
     Reject,
+    /// It leaves if its LOCAL_PREF (100 where there is none) is greater than this, else it stays.
+    AcceptAbove(u32),
 }
 
 /// A route of our own.

@@ -234,7 +234,9 @@ impl Terms {
                 None => {}
             }
         }
-        is_accepted(shared, &prefix, is_own).then(|| with_communities(&shared.communities, &prefix))
+        let local_pref = || table.get(path.attributes).map_or(0, |set| set.key.local_pref);
+        is_accepted(shared, &prefix, is_own, local_pref)
+            .then(|| with_communities(&shared.communities, &prefix))
     }
 
     /// Our default route for the peer, which stands before any other and is no business of its policy.
@@ -287,13 +289,19 @@ fn with_communities(communities: &[PrefixCommunities], prefix: &IpNet) -> Leave 
 }
 
 /// Whether the policy that all peers share lets the prefix leave.
-fn is_accepted(policy: &ExportPolicy, prefix: &IpNet, is_own: bool) -> bool {
+fn is_accepted(
+    policy: &ExportPolicy,
+    prefix: &IpNet,
+    is_own: bool,
+    local_pref: impl FnOnce() -> u32,
+) -> bool {
     let matching =
         |rule: &&super::event::ExportRule| (is_own || !rule.own_only) && rule.within.contains(prefix);
     let action = policy.rules.iter().find(matching).map_or(policy.otherwise, |rule| rule.action);
     match action {
         ExportAction::Accept => true,
         ExportAction::Reject => false,
+        ExportAction::AcceptAbove(bound) => local_pref() > bound,
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::address::MaskedCidr;
 use super::{
-    Asn, CommunityValue, Confederation, Metadata, PasswordSource, Seconds, confederation, metadata, secret,
-    unique,
+    Asn, CommunityValue, Confederation, Metadata, PasswordSource, Seconds, ServiceRanges, confederation,
+    metadata, secret, service_ranges, unique,
 };
 use crate::document::{Entry, Field, Fields};
 use ipnet::IpNet;
@@ -70,6 +70,9 @@ pub struct BgpConfigurationSpec {
     /// Most next hops of one route; default 16. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipath_max: Option<u16>,
+    /// Ranges of services that nodes announce.
+    #[serde(flatten)]
+    pub service_ranges: ServiceRanges,
     /// Several ASes that are one to everybody else (RFC 5065). An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confederation: Option<Confederation>,
@@ -121,7 +124,6 @@ const PREFIX_ADVERTISEMENTS: &[Field] = &[
     Field::honoured("cidr", "10.250.0.0/16", "every route inside it"),
     Field::honoured("communities", "['65001:200']", "up to 50 values, or names of communities"),
 ];
-const CIDR: &[Field] = &[Field::refused("cidr", "", "10.96.0.0/12", "a range")];
 
 const SPEC: &[Field] = &[
     Field::informational("logSeverityScreen", "Debug", "how much BIRD logs; use manx.toml's means instead"),
@@ -177,18 +179,10 @@ const SPEC: &[Field] = &[
         "true",
         "as gracefulShutdown of every session; in node.<name> it drains that node; default false",
     ),
-    Field::refused("serviceClusterIPs", "", "[{cidr: 10.96.0.0/12}]", "service ranges to advertise")
-        .with(CIDR),
-    Field::refused("serviceExternalIPs", "", "[{cidr: 10.9.0.0/16}]", "service ranges to advertise")
-        .with(CIDR),
-    Field::refused("serviceLoadBalancerIPs", "", "[{cidr: 10.9.0.0/16}]", "service ranges to advertise")
-        .with(CIDR),
-    Field::refused(
-        "serviceLoadBalancerAggregation",
-        "Enabled",
-        "Disabled",
-        "advertise each address by itself",
-    ),
+    service_ranges::CLUSTER_IPS,
+    service_ranges::EXTERNAL_IPS,
+    service_ranges::LOAD_BALANCER_IPS,
+    service_ranges::LOAD_BALANCER_AGGREGATION,
     Field::honoured("communities", "[{name: a, value: '1:2'}]", "names for communities; up to 500")
         .with(COMMUNITIES),
     Field::honoured(
@@ -273,6 +267,7 @@ impl BgpConfigurationSpec {
             ignored_interfaces: unique(&ignored, interface_pattern),
             prefix_advertisements: prefix_advertisements(spec, &communities),
             communities,
+            service_ranges: ServiceRanges::read(spec),
             confederation: Confederation::read(spec),
             client_to_client_reflection: spec
                 .entry("clientToClientReflection")

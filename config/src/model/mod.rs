@@ -19,6 +19,7 @@ mod node;
 mod seconds;
 mod secret;
 pub mod selector;
+mod service_ranges;
 mod update_rules;
 
 use serde::{Serialize, Serializer};
@@ -49,6 +50,7 @@ pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, 
 pub use seconds::{Seconds, SecondsError};
 pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
+pub use service_ranges::{Aggregation, ServiceRange, ServiceRanges};
 pub use update_rules::{RemovePrivateAs, UpdateRules};
 
 use crate::document::{Entry, Field, Fields};
