@@ -180,11 +180,12 @@ fn statuses() -> impl Strategy<Value = NextHopStatus> {
 }
 
 fn configs() -> impl Strategy<Value = RibConfig> {
-    let rule = (0..PREFIXES.len(), any::<bool>(), 0..3usize).prop_map(|(within, own_only, action)| ExportRule {
-        within: net(PREFIXES[within]),
-        own_only,
-        action: [ExportAction::Accept, ExportAction::Reject, ExportAction::AcceptAbove(100)][action],
-    });
+    let rule =
+        (0..PREFIXES.len(), any::<bool>(), 0..3usize).prop_map(|(within, own_only, action)| ExportRule {
+            within: net(PREFIXES[within]),
+            own_only,
+            action: [ExportAction::Accept, ExportAction::Reject, ExportAction::AcceptAbove(100)][action],
+        });
     let within = prop::collection::vec(0..PREFIXES.len(), 0..3);
     (prop::collection::vec(rule, 0..3), prop::bool::weighted(0.8), 1..4u16, within).prop_map(
         |(rules, accept, max, within)| RibConfig {

@@ -83,6 +83,9 @@ pub enum FibEvent {
     },
     /// The whole set of own blocks larger than one address; each gets a blackhole for its unused part.
     OwnBlocks(Vec<IpNet>),
+    /// The whole set of ranges inside of which learned routes stay out of the kernel: those of services, which a
+    /// node answers itself.
+    Withheld(Vec<IpNet>),
     /// BGP's picture is complete: from now on what it does not name may be removed.
     LearnedInSync,
     /// Resolve this next hop and report it, now and on every change.

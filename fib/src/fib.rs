@@ -127,6 +127,10 @@ impl Fib {
                 self.dirty.extend(self.sources.set_own_blocks(blocks));
                 self.open(Gates { own_blocks_given: true, ..self.gates });
             }
+            FibEvent::Withheld(ranges) => {
+                let ranges = ranges.iter().map(IpNet::trunc).collect();
+                self.dirty.extend(self.sources.set_withheld(ranges));
+            }
             FibEvent::LearnedInSync => self.open(Gates { learned_in_sync: true, ..self.gates }),
             FibEvent::TrackNextHop(next_hop) => self.hops.track(next_hop),
             FibEvent::UntrackNextHop(next_hop) => self.hops.untrack(next_hop),

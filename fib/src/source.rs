@@ -34,6 +34,8 @@ pub enum RouteSource {
 pub(crate) struct Sources {
     learned: BTreeMap<IpNet, LearnedRoute>,
     own_blocks: BTreeSet<IpNet>,
+    /// Learned routes inside of these are not wanted.
+    withheld: BTreeSet<IpNet>,
 }
 
 impl Sources {
@@ -65,6 +67,18 @@ impl Sources {
         changed
     }
 
+    /// Replaces the ranges whose learned routes are not wanted; returns the routes that this concerns.
+    pub(crate) fn set_withheld(&mut self, ranges: BTreeSet<IpNet>) -> BTreeSet<IpNet> {
+        let changed: Vec<IpNet> = self.withheld.symmetric_difference(&ranges).copied().collect();
+        self.withheld = ranges;
+        let is_concerned = |prefix: &&IpNet| changed.iter().any(|range| range.contains(*prefix));
+        self.learned.keys().filter(is_concerned).copied().collect()
+    }
+
+    fn is_withheld(&self, prefix: IpNet) -> bool {
+        self.withheld.iter().any(|range| range.contains(&prefix))
+    }
+
     /// Own wins: what we own is never forwarded to somebody else.
     pub(crate) fn source_of(&self, prefix: IpNet) -> RouteSource {
         if self.own_blocks.contains(&prefix) {
@@ -80,7 +94,9 @@ impl Sources {
         if self.own_blocks.contains(&prefix) {
             return Want::Route(Wanted::blackhole());
         }
-        let Some(route) = self.learned.get(&prefix) else { return Want::Nothing };
+        let Some(route) = self.learned.get(&prefix).filter(|_| !self.is_withheld(prefix)) else {
+            return Want::Nothing;
+        };
         let next_hops = group(prefix, route, hops);
         if next_hops.is_empty() {
             return Want::Unresolved;

@@ -280,6 +280,7 @@ impl Node {
         self.state.send_replace(Arc::new(next));
         let Some(desired) = desired.filter(|_| is_new) else { return };
         self.fib.send(FibEvent::Configure(desired.fib.config(self.fib_enabled)));
+        self.fib.send(FibEvent::Withheld(desired.withheld));
         self.fib.send(FibEvent::OwnBlocks(desired.blackholes));
         if let Some(speaker) = self.speaker.lock().await.as_mut() {
             speaker.apply(desired.bgp).await;

@@ -37,6 +37,8 @@ pub struct Desired {
     pub fib: FibSettings,
     /// Own blocks larger than one address, each with a blackhole for its unused part.
     pub blackholes: Vec<IpNet>,
+    /// Ranges of services: learned routes inside of them are not installed.
+    pub withheld: Vec<IpNet>,
     /// By the names of neighbors that have any: their BGPFilters, in order. For people.
     pub filters: BTreeMap<String, Vec<String>>,
 }
@@ -106,6 +108,7 @@ pub fn desired(
             .into_iter()
             .filter(|block| block.prefix_len() < block.max_prefix_len())
             .collect(),
+        withheld: expand::service_ranges(resources).into_iter().collect(),
         filters: expansion
             .sessions
             .into_iter()

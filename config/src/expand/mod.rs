@@ -16,7 +16,7 @@ mod speaker;
 mod update_rules;
 
 pub use export::{ExportPolicy, ExportRule, ExportVerdict, export_policy, own_blocks, prefix_advertisements};
-pub use services::service_routes;
+pub use services::{service_ranges, service_routes};
 pub use session::{Session, SessionOrigin};
 pub use speaker::{MULTIPATH_MAX_DEFAULT, NORMAL_ROUTE_PRIORITY_DEFAULT, PORT_DEFAULT, Speaker};
 pub use update_rules::{SessionConfederation, SessionRules};

@@ -34,6 +34,16 @@ pub fn service_routes(resources: &Resources, node_name: &str) -> BTreeSet<IpNet>
     cidrs(&ranges.cluster_ips).chain(external).collect()
 }
 
+/// Every range of services, announced or not: routes inside of them that a node learns are not for its kernel.
+#[must_use]
+pub fn service_ranges(resources: &Resources) -> BTreeSet<IpNet> {
+    let of = |ranges: &ServiceRanges| -> Vec<IpNet> {
+        let all = [&ranges.cluster_ips, &ranges.external_ips, &ranges.load_balancer_ips];
+        all.into_iter().flat_map(|ranges| cidrs(ranges)).collect()
+    };
+    ranges(resources).into_iter().flat_map(of).collect()
+}
+
 /// Ranges of external IPs and load balancers, of which a route reflector passes everything on.
 pub(super) fn reflected_ranges(resources: &Resources) -> BTreeSet<IpNet> {
     let of = |ranges: &ServiceRanges| -> Vec<IpNet> {

@@ -25,6 +25,7 @@ struct Slots {
     config: Option<FibConfig>,
     learned: BTreeMap<IpNet, Option<LearnedRoute>>,
     own_blocks: Option<Vec<IpNet>>,
+    withheld: Option<Vec<IpNet>>,
     /// True to track, false to stop.
     tracked: BTreeMap<IpAddr, bool>,
     learned_in_sync: bool,
@@ -36,6 +37,7 @@ struct Slots {
 #[derive(Debug, Default)]
 pub(super) struct Work {
     config: Option<FibConfig>,
+    withheld: Option<Vec<IpNet>>,
     learned: btree_map::IntoIter<IpNet, Option<LearnedRoute>>,
     rest: std::vec::IntoIter<FibEvent>,
     pub(super) closed: bool,
@@ -55,6 +57,7 @@ impl Inbox {
                 slots.learned.insert(prefix, route);
             }
             FibEvent::OwnBlocks(blocks) => slots.own_blocks = Some(blocks),
+            FibEvent::Withheld(ranges) => slots.withheld = Some(ranges),
             FibEvent::LearnedInSync => slots.learned_in_sync = true,
             FibEvent::TrackNextHop(next_hop) => {
                 slots.tracked.insert(next_hop, true);
@@ -96,6 +99,7 @@ impl Inbox {
         rest.extend(slots.learned_in_sync.then_some(FibEvent::LearnedInSync));
         Work {
             config: slots.config,
+            withheld: slots.withheld,
             learned: slots.learned.into_iter(),
             rest: rest.into_iter(),
             closed: slots.closed,
@@ -115,12 +119,16 @@ impl Iterator for Work {
         self.config
             .take()
             .map(FibEvent::Configure)
+            .or_else(|| self.withheld.take().map(FibEvent::Withheld))
             .or_else(|| self.learned.next().map(|(prefix, route)| FibEvent::Learned { prefix, route }))
             .or_else(|| self.rest.next())
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let exact = usize::from(self.config.is_some()) + self.learned.len() + self.rest.len();
+        let exact = usize::from(self.config.is_some())
+            + usize::from(self.withheld.is_some())
+            + self.learned.len()
+            + self.rest.len();
         (exact, Some(exact))
     }
 }
