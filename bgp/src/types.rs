@@ -94,7 +94,7 @@ impl fmt::Display for PeerId {
     }
 }
 
-/// Internal or external, by the two AS numbers of the session (RFC 4271 §1.1).
+/// Internal or external, by the two AS numbers of the session (RFC 4271 §1.1) and by what is a confederation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PeerKind {
@@ -102,6 +102,19 @@ pub enum PeerKind {
     Ibgp,
     /// Another AS.
     Ebgp,
+    /// Another member AS of our confederation (RFC 5065 §2).
+    Confederation,
+}
+
+impl PeerKind {
+    /// By the two AS numbers alone: a member AS is another AS.
+    #[must_use]
+    pub fn by_as_number(self) -> Self {
+        match self {
+            Self::Ibgp => Self::Ibgp,
+            Self::Ebgp | Self::Confederation => Self::Ebgp,
+        }
+    }
 }
 
 impl fmt::Display for PeerKind {
@@ -109,6 +122,7 @@ impl fmt::Display for PeerKind {
         f.write_str(match self {
             Self::Ibgp => "iBGP",
             Self::Ebgp => "eBGP",
+            Self::Confederation => "confederation eBGP",
         })
     }
 }

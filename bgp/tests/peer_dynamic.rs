@@ -123,6 +123,7 @@ async fn a_changed_template_changes_its_neighbors_and_a_removed_one_removes_them
     assert_eq!((peer.id, peer.state, peer.description.as_str()), (id, State::Established, "the rack"));
 
     // A reset.
+    node.desired.dynamic[0].template.add_paths.receive = true;
     node.desired.dynamic[0].template.hold_time_secs = 30;
     node.apply().await;
     let notification = bare.receive_notification().await.expect("a reset");

@@ -389,7 +389,8 @@ fn import_policy_judges_each_path() {
 #[test]
 fn a_prefix_limit_counts_paths() {
     let mut world = World::new();
-    let limit = PrefixLimit { received: 3, action: PrefixLimitAction::Warn };
+    let limit =
+        PrefixLimit { received: Some(3), accepted: None, sent: None, action: PrefixLimitAction::Warn };
     let from = world.up(RibPeer { prefix_limit: Some(limit), ..ebgp(1) });
     let path = via("10.0.0.1", &[65001]);
     announce(
@@ -400,7 +401,7 @@ fn a_prefix_limit_counts_paths() {
     );
     assert!(!world.log.iter().any(|line| line.contains("prefixes")), "{:?}", world.log);
     announce(&mut world, from, P, &[(4, path)]);
-    assert!(world.log.iter().any(|line| line.contains("sent 4 prefixes")), "{:?}", world.log);
+    assert!(world.log.iter().any(|line| line.contains("4 prefixes received")), "{:?}", world.log);
 }
 
 #[test]

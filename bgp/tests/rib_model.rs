@@ -281,10 +281,10 @@ fn statuses() -> impl Strategy<Value = NextHopStatus> {
 
 fn configs() -> impl Strategy<Value = RibConfig> {
     let rule =
-        (0..PREFIXES.len(), any::<bool>(), any::<bool>()).prop_map(|(within, own_only, accept)| ExportRule {
+        (0..PREFIXES.len(), any::<bool>(), 0..3usize).prop_map(|(within, own_only, action)| ExportRule {
             within: net(PREFIXES[within]),
             own_only,
-            action: if accept { ExportAction::Accept } else { ExportAction::Reject },
+            action: [ExportAction::Accept, ExportAction::Reject, ExportAction::AcceptAbove(100)][action],
         });
     let within = prop::collection::vec(0..PREFIXES.len(), 0..3);
     (prop::collection::vec(rule, 0..3), prop::bool::weighted(0.8), decision_rules(), within).prop_map(
@@ -644,6 +644,20 @@ impl Model {
                 advertised.insert(*prefix, paths);
             }
         }
+        for (is_wanted, family, prefix) in
+            [(to.rules.default_v4, V4, "0.0.0.0/0"), (to.rules.default_v6, V6, "::/0")]
+        {
+            let prefix = net(prefix);
+            let may_go = to.negotiated.families.contains(&family) && naive_rules::may_send(to, prefix);
+            if !is_wanted || !may_go {
+                continue;
+            }
+            // Ours stands before any other, and without an address of ours there is none.
+            advertised.remove(&prefix);
+            if let Some(attributes) = own_default(to, family) {
+                advertised.insert(prefix, vec![((prefix, None, u32::MAX), attributes)]);
+            }
+        }
         advertised
     }
 
@@ -655,6 +669,11 @@ impl Model {
             .iter()
             .find(|rule| rule.within.contains(&prefix) && (!rule.own_only || key.1.is_none()));
         let action = rule.map_or(config.export.otherwise, |rule| rule.action);
+        let leaves = match action {
+            ExportAction::Accept => true,
+            ExportAction::Reject => false,
+            ExportAction::AcceptAbove(bound) => self.paths[&key].attributes.local_pref.unwrap_or(100) > bound,
+        };
         let family = AfiSafi::of(&prefix);
         if !to.negotiated.families.contains(&family) || !naive_rules::may_send(to, prefix) {
             return None;
@@ -666,7 +685,7 @@ impl Model {
         let (Outcome::Accepted(made) | Outcome::Unmatched(made)) = outcome else { return None };
         let mut sent = match made.attributes {
             sent if !is_unmatched => sent,
-            _ if action == ExportAction::Reject => return None,
+            _ if !leaves => return None,
             mut sent => {
                 for entry in config.export.communities.iter().filter(|entry| entry.within.contains(&prefix)) {
                     for community in &entry.communities {
@@ -698,14 +717,7 @@ impl Model {
             Some(NextHopChange::Peer) | None => keep,
         };
         let extended = to.negotiated.extended_next_hop;
-        let on_link = to.link.and_then(|link| link.link_local);
-        let own: Option<NextHop> = match (family == V4, to.negotiated.local.ip()) {
-            (true, IpAddr::V4(own)) => Some(NextHop::V4(own)),
-            (true, IpAddr::V6(global)) if extended => Some(NextHop::V6 { global, link_local: on_link }),
-            (false, IpAddr::V6(global)) => Some(NextHop::V6 { global, link_local: on_link }),
-            (true, _) => to.next_hop_v4.map(NextHop::V4),
-            (false, _) => to.next_hop_v6.map(|own| NextHop::from(IpAddr::from(own))),
-        };
+        let own = own_next_hop(to, family);
         let kept = sent.next_hop.map(|hop| hop.addr()).filter(|_| keep);
         sent.interface = None;
         sent.next_hop = Some(match kept {
@@ -766,6 +778,30 @@ fn is_loop(terms: &RibPeer, received: &PathAttributes, clusters: &BTreeSet<Clust
         || received.originator_id == Some(ROUTER_ID)
         || received.cluster_list.iter().any(|cluster| clusters.contains(cluster))
         || is_ours(terms, received)
+}
+
+fn own_next_hop(to: &RibPeer, family: AfiSafi) -> Option<NextHop> {
+    let extended = to.negotiated.extended_next_hop;
+    let on_link = to.link.and_then(|link| link.link_local);
+    match (family == V4, to.negotiated.local.ip()) {
+        (true, IpAddr::V4(own)) => Some(NextHop::V4(own)),
+        (true, IpAddr::V6(global)) if extended => Some(NextHop::V6 { global, link_local: on_link }),
+        (false, IpAddr::V6(global)) => Some(NextHop::V6 { global, link_local: on_link }),
+        (true, _) => to.next_hop_v4.map(NextHop::V4),
+        (false, _) => to.next_hop_v6.map(|own| NextHop::from(IpAddr::from(own))),
+    }
+}
+
+fn own_default(to: &RibPeer, family: AfiSafi) -> Option<PathAttributes> {
+    let next_hop = Some(own_next_hop(to, family)?);
+    let mut sent = PathAttributes { next_hop, ..PathAttributes::default() };
+    if to.negotiated.kind == PeerKind::Ibgp {
+        sent.local_pref = Some(if to.rules.graceful_shutdown { 0 } else { 100 });
+    } else {
+        naive_rules::send_out(to, &mut sent);
+        sent.as_path.prepend(LOCAL_AS);
+    }
+    Some(sent)
 }
 
 fn lowest<K: Ord>(keys: &mut Vec<Key>, by: impl Fn(&Key) -> K) {

@@ -7,7 +7,7 @@ mod rib_support;
 
 use std::sync::Arc;
 
-use bgp::rib::snapshot::PathUsage;
+use bgp::rib::snapshot::{PathUsage, RouteSelection};
 use bgp::rib::{
     CommunityValue, Ineligible, Matches, Operation, Policy, PolicyRule, PolicyVerdict, PrivateAs, RibEvent,
     RibPeer, UpdateRules,
@@ -31,10 +31,7 @@ fn along(segments: &[Segment]) -> PathAttributes {
 }
 
 fn refusal(world: &World) -> Option<Ineligible> {
-    match world.usages(PREFIX).swap_remove(0).1 {
-        PathUsage::Ineligible { reason } => Some(reason),
-        PathUsage::Best | PathUsage::Multipath { .. } | PathUsage::Lost { .. } => None,
-    }
+    refusal_of(world, PREFIX)
 }
 
 fn change(world: &mut World, peer: PeerId, rules: UpdateRules) {
@@ -332,4 +329,48 @@ fn what_is_retained_is_judged_by_the_new_rules() {
     assert_eq!(refusal(&world), None);
     world.up(with_rules(peer, UpdateRules { enforce_first_as: true, ..UpdateRules::default() }));
     assert_eq!(refusal(&world), Some(Ineligible::FirstAs));
+}
+
+/// To the one peer only, over what we have learned, and gone when switched off; nothing of it is used here.
+#[test]
+fn a_default_route_for_one_peer() {
+    let mut world = World::new();
+    let (one, two, inside) = (world.up(ebgp(1)), world.up(ebgp(2)), world.up(ibgp(3)));
+    let own = UpdateRules { default_v4: true, ..UpdateRules::default() };
+    change(&mut world, one, own);
+    let default = via("10.255.0.1", &[LOCAL_AS.0]);
+    assert_eq!(world.held(one, "0.0.0.0/0"), Some(&default));
+    assert!([two, inside].iter().all(|peer| world.held(*peer, "0.0.0.0/0").is_none()));
+    assert_eq!(world.held(one, "::/0"), None, "not asked for");
+    assert!(world.loc.is_empty(), "packets do not follow it");
+    assert_eq!(refusal_of(&world, "0.0.0.0/0"), Some(Ineligible::PeerDefault));
+
+    // A learned one goes to the others, and not over ours.
+    world.update(two, reach(&via("10.0.0.2", &[65002]), &["0.0.0.0/0"]));
+    assert_eq!(world.held(one, "0.0.0.0/0"), Some(&default));
+    assert_eq!(world.held(inside, "0.0.0.0/0").unwrap().as_path, as_path(&[65002]));
+    change(&mut world, one, UpdateRules::default());
+    assert_eq!(world.held(one, "0.0.0.0/0").unwrap().as_path, as_path(&[LOCAL_AS.0, 65002]));
+    world.update(two, unreach(&["0.0.0.0/0"]));
+    assert_eq!(world.held(one, "0.0.0.0/0"), None);
+
+    // For an internal peer, for both families, and for one that comes up with it; then it is gone again.
+    let both = UpdateRules { default_v6: true, ..own };
+    change(&mut world, inside, both);
+    assert_eq!(world.held(inside, "0.0.0.0/0").unwrap().local_pref, Some(100));
+    assert_eq!(world.held(inside, "::/0").unwrap().next_hop, Some(next_hop("2001:db8:ff::1")));
+    let four = world.up(with_rules(ebgp(4), own));
+    assert_eq!(world.held(four, "0.0.0.0/0"), Some(&default));
+    change(&mut world, inside, UpdateRules::default());
+    change(&mut world, four, UpdateRules::default());
+    assert!([one, two, inside, four].iter().all(|peer| world.told(*peer).routes.is_empty()));
+    assert!([one, two, inside, four].iter().all(|peer| world.told(*peer).spurious == 0));
+    assert!(world.rib.routes(&RouteSelection::All { after: None }, 9).routes.is_empty(), "no place is left");
+}
+
+fn refusal_of(world: &World, prefix: &str) -> Option<Ineligible> {
+    match world.usages(prefix).swap_remove(0).1 {
+        PathUsage::Ineligible { reason } => Some(reason),
+        PathUsage::Best | PathUsage::Multipath { .. } | PathUsage::Lost { .. } => None,
+    }
 }

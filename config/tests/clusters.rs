@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use config::catalog::{Catalog, Resources};
-use config::expand::{Speaker, export_policy, own_blocks, prefix_advertisements, sessions};
+use config::expand::{ExportVerdict, Speaker, export_policy, own_blocks, prefix_advertisements, sessions};
 use config::manifest::parse_manifest;
 
 #[test]
@@ -71,7 +71,11 @@ fn describe(resources: &Resources) -> Result<String, fmt::Error> {
         let policy = export_policy(resources, node);
         for rule in &policy.rules {
             let own = if rule.own_only { "own " } else { "" };
-            let verdict = if rule.accept { "accept" } else { "reject" };
+            let verdict = match rule.verdict {
+                ExportVerdict::Accept => "accept".to_owned(),
+                ExportVerdict::Reject => "reject".to_owned(),
+                ExportVerdict::AcceptElevated(priority) => format!("accept below priority {priority}"),
+            };
             writeln!(text, "  export {verdict} {own}{}", rule.within)?;
         }
         writeln!(text, "  export otherwise {}", if policy.otherwise { "accept" } else { "reject" })?;

@@ -88,6 +88,9 @@ pub enum FibEvent {
     /// The whole set of peers that are reached by a gateway (`reachableBy`), each with its gateway: a host route to the
     /// peer, there before any session to it.
     PeerGateways(Vec<(IpAddr, IpAddr)>),
+    /// The whole set of ranges inside of which learned routes stay out of the kernel: those of services, which a
+    /// node answers itself.
+    Withheld(Vec<IpNet>),
     /// BGP's picture is complete: from now on what it does not name may be removed.
     LearnedInSync,
     /// Resolve this next hop and report it, now and on every change.

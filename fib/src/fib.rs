@@ -136,6 +136,10 @@ impl Fib {
                 changed.iter().for_each(|prefix| self.hops.touch_prefix(*prefix));
                 self.dirty.extend(changed);
             }
+            FibEvent::Withheld(ranges) => {
+                let ranges = ranges.iter().map(IpNet::trunc).collect();
+                self.dirty.extend(self.sources.set_withheld(ranges));
+            }
             FibEvent::LearnedInSync => self.open(Gates { learned_in_sync: true, ..self.gates }),
             FibEvent::TrackNextHop(next_hop) => self.hops.track(next_hop),
             FibEvent::UntrackNextHop(next_hop) => self.hops.untrack(next_hop),

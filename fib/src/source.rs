@@ -40,6 +40,8 @@ pub(crate) struct Sources {
     gateways: BTreeMap<IpNet, LearnedRoute>,
     /// How many of the prefixes that lead somewhere have a length, IPv4 and IPv6: what need be looked for.
     lengths: (BTreeMap<u8, usize>, BTreeMap<u8, usize>),
+    /// Learned routes inside of these are not wanted.
+    withheld: BTreeSet<IpNet>,
 }
 
 impl Sources {
@@ -108,7 +110,8 @@ impl Sources {
 
     /// Where a prefix goes: a peer's gateway before what BGP says.
     fn forwards(&self, prefix: IpNet) -> Option<&LearnedRoute> {
-        self.gateways.get(&prefix).or_else(|| self.learned.get(&prefix))
+        let learned = || self.learned.get(&prefix).filter(|_| !self.is_withheld(prefix));
+        self.gateways.get(&prefix).or_else(learned)
     }
 
     fn count(&mut self, prefix: IpNet, was_there: bool, is_there: bool) {
@@ -133,6 +136,18 @@ impl Sources {
             let prefix = IpNet::new(address, *length).ok()?.trunc();
             Some((prefix, self.forwards(prefix)?))
         })
+    }
+
+    /// Replaces the ranges whose learned routes are not wanted; returns the routes that this concerns.
+    pub(crate) fn set_withheld(&mut self, ranges: BTreeSet<IpNet>) -> BTreeSet<IpNet> {
+        let changed: Vec<IpNet> = self.withheld.symmetric_difference(&ranges).copied().collect();
+        self.withheld = ranges;
+        let is_concerned = |prefix: &&IpNet| changed.iter().any(|range| range.contains(*prefix));
+        self.learned.keys().filter(is_concerned).copied().collect()
+    }
+
+    fn is_withheld(&self, prefix: IpNet) -> bool {
+        self.withheld.iter().any(|range| range.contains(&prefix))
     }
 
     /// Own wins: what we own is never forwarded to somebody else.

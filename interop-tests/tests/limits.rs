@@ -66,7 +66,8 @@ fn rfc4486_too_many_prefixes_end_the_session() -> Result<()> {
     announced.extend(["172.31.2.0/24", "172.31.3.0/24"].map(net));
     bird.announce(announced)?;
     let theirs = "Received: Maximum number of prefixes reached";
-    let peer_view = wait_until_idle(&lab, &bird, &manx, "3 prefixes, 2 are allowed; down until", theirs)?;
+    let peer_view =
+        wait_until_idle(&lab, &bird, &manx, "3 prefixes received, 2 are allowed; down until", theirs)?;
     ensure!(peer_view.received == 0, "{peer_view:?}");
 
     // Raising the limit is enough; a warning lets everything in.
@@ -87,6 +88,35 @@ fn rfc4486_too_many_prefixes_end_the_session() -> Result<()> {
     wait_until_idle(&lab, &bird, &manx, "tried again in 2 s", theirs)?;
     bird.announce(ANNOUNCED.map(net).to_vec())?;
     ensure_up(&lab, &bird, &manx)
+}
+
+/// What filters leave, and what goes out, have limits of their own.
+#[test]
+fn too_many_prefixes_accepted_or_sent_end_the_session() -> Result<()> {
+    if !can_run("too_many_prefixes_accepted_or_sent_end_the_session") {
+        return Ok(());
+    }
+    let (mut bird, manx, lab) = running()?;
+    bird.announce(["172.31.1.0/24", "172.31.2.0/24"].map(net).to_vec())?;
+    let reject = json!([{"action": "Reject", "cidr": "172.31.2.0/24", "matchOperator": "Equal"}]);
+    manx.apply(&Manifest::bgp_filter("one").with("importV4", reject))?;
+    let limited = |limit: Value| peer().with("filters", json!(["one"])).with("maximumPrefixes", limit);
+    manx.apply(&limited(json!({"accepted": 1, "sent": 1, "action": "Shutdown"})))?;
+    lab.wait_until("one of two is accepted", secs(10), || {
+        let peer = manx.ensure_established(ip(ROUTER[0]))?;
+        ensure!((peer.received, peer.accepted, peer.advertised) == (2, 1, 1), "{peer:?}");
+        Ok(())
+    })?;
+    // The filter lets the second one in: that is one too many.
+    manx.apply(&Manifest::bgp_filter("one"))?;
+    let theirs = "Received: Maximum number of prefixes reached";
+    wait_until_idle(&lab, &bird, &manx, "2 prefixes accepted, 1 are allowed", theirs)?;
+    manx.apply(&limited(json!({"sent": 1, "action": "Shutdown"})))?;
+    ensure_up(&lab, &bird, &manx)?;
+    manx.apply(&Manifest::block_affinity("node1", "10.64.7.0/26"))?;
+    let theirs = "Administrative shutdown: \"2 prefixes for you, 1 are allowed here\"";
+    wait_until_idle(&lab, &bird, &manx, "2 prefixes sent, 1 are allowed", theirs)?;
+    Ok(())
 }
 
 #[test]

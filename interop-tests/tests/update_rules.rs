@@ -230,3 +230,36 @@ fn paths_of_a_wrong_first_as_and_with_sets_are_shown_and_not_used() -> Result<()
     ensure!(peer.rest.get("flaps") == Some(&json!(0)), "{peer:?}");
     Ok(())
 }
+
+/// The router gets a default route on one session and not on the other, and the node itself does not use it.
+#[test]
+fn one_peer_gets_a_default_route() -> Result<()> {
+    if !can_run("one_peer_gets_a_default_route") {
+        return Ok(());
+    }
+    let lab = uplink::build()?;
+    let bird = Bird::start(lab.host("router")?, uplink::bird())?;
+    let manx = Manx::launch(lab.host("node1")?, &uplink::manifests())?;
+    ensure_block_is(&lab, &bird, Some((&NODE_AS.to_string(), "")))?;
+    let default = |is_there: bool| {
+        lab.wait_until(&format!("a default route: {is_there}"), secs(10), || {
+            let routes = bird.routes_from(SESSIONS[0], Family::V4)?;
+            let route = routes.get(&net("0.0.0.0/0"));
+            ensure!(route.is_some() == is_there, "{routes:?}");
+            let path = route.and_then(|route| route.attributes.get("as_path"));
+            ensure!(path.is_none_or(|path| *path == NODE_AS.to_string()), "{routes:?}");
+            ensure!(!bird.routes_from(SESSIONS[1], Family::V6)?.contains_key(&net("::/0")));
+            Ok(())
+        })
+    };
+    default(false)?;
+    manx.apply(&peer(&[("defaultOriginate", json!(["ipv4-unicast"]))]))?;
+    default(true)?;
+    ensure_path(&lab, &manx, "0.0.0.0/0", "not used here", |reason, _| {
+        reason == Some("only for peers with defaultOriginate")
+    })?;
+    manx.apply(&peer(&[]))?;
+    default(false)?;
+    ensure!(manx.paths(net("0.0.0.0/0"))?.is_empty());
+    Ok(())
+}

@@ -152,7 +152,7 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("withheld", if peer.withheld.is_empty() { "-".to_owned() } else { peer.withheld.join("; ") }),
         ("reflector client", if peer.reflector_client { "yes" } else { "no" }.to_owned()),
         ("role", peer.role.clone().unwrap_or_else(|| "-".to_owned())),
-        ("maximum prefixes", peer.maximum_prefixes.map_or_else(|| "-".to_owned(), |limit| limit.to_string())),
+        ("maximum prefixes", maximum_prefixes(peer)),
         ("password", if peer.password { "TCP-MD5" } else { "none" }.to_owned()),
         (
             "paths",
@@ -191,6 +191,17 @@ pub(super) fn refresh(done: &RefreshDocument) -> String {
     let asked = done.asked.iter().map(|peer| format!("{peer} is asked for its routes again\n"));
     let resent = done.resent.iter().map(|peer| format!("{peer} is sent our routes again\n"));
     asked.chain(resent).collect()
+}
+
+fn maximum_prefixes(peer: &PeerDocument) -> String {
+    let limits = [
+        ("received", peer.maximum_prefixes),
+        ("accepted", peer.maximum_prefixes_accepted),
+        ("sent", peer.maximum_prefixes_sent),
+    ];
+    let given = limits.iter().filter_map(|(name, limit)| Some(format!("{} {name}", (*limit)?)));
+    let text = given.collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "-".to_owned() } else { text }
 }
 
 /// `manx routes`.

@@ -288,6 +288,7 @@ impl Node {
         self.state.send_replace(Arc::new(next));
         let Some(desired) = desired.filter(|_| is_new) else { return };
         self.fib.send(FibEvent::Configure(desired.fib.config(self.fib_enabled)));
+        self.fib.send(FibEvent::Withheld(desired.withheld));
         self.fib.send(FibEvent::OwnBlocks(desired.blackholes));
         // A peer's gateway is there before its session, and goes after it.
         let old = before.desired.as_ref().map(|desired| desired.gateways.clone()).unwrap_or_default();

@@ -197,6 +197,12 @@ pub struct PeerDocument {
     pub role: Option<String>,
     /// Most prefixes it may send; absent: any number.
     pub maximum_prefixes: Option<u32>,
+    /// Most that filters may leave of these.
+    #[serde(default)]
+    pub maximum_prefixes_accepted: Option<u32>,
+    /// Most that it may be sent.
+    #[serde(default)]
+    pub maximum_prefixes_sent: Option<u32>,
     /// TCP-MD5 (RFC 2385) is on.
     pub password: bool,
     /// Families in which it may send several paths of a prefix (RFC 7911), as negotiated.

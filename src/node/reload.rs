@@ -59,7 +59,7 @@ impl Effect {
 
 /// Everything that leads from `old` to `new`.
 fn effects(old: &Desired, new: &Desired) -> BTreeSet<Effect> {
-    let Desired { asn, router_id, bgp, fib, blackholes, gateways, filters, missing } = old;
+    let Desired { asn, router_id, bgp, fib, blackholes, gateways, withheld, filters, missing } = old;
     let DesiredBgp { listen, neighbors: _, dynamic, neighbors_are_partial: _, rib, originate } = bgp;
     // Both are the RIB's: the identifier also stands in every OPEN, and there it is a neighbor's.
     let RibConfig { router_id: _, decision, export, restarting: _ } = rib;
@@ -71,6 +71,7 @@ fn effects(old: &Desired, new: &Desired) -> BTreeSet<Effect> {
         }
     };
     when(*asn != new.asn || *router_id != new.router_id || *filters != new.filters, Effect::Shown);
+    when(*withheld != new.withheld, Effect::Kernel);
     when(*missing != new.missing, Effect::Shown);
     when(*listen != new.bgp.listen, Effect::Listener);
     let who = |groups: &[DynamicNeighbors]| -> Vec<DynamicNeighbors> {
@@ -291,6 +292,12 @@ fn contexts() -> Vec<(&'static str, &'static str, &'static str, Json)> {
         ("BGPPeer", "spec.tcpAO.keys.secretKeyRef.name", "Secret", keys()),
         ("BGPPeer", "spec.tcpAO.keys.secretKeyRef.key", "BGPPeer", signed()),
         ("BGPPeer", "spec.tcpAO.keys.secretKeyRef.key", "Secret", keys()),
+        (
+            "BGPConfiguration",
+            "spec.serviceLoadBalancerAggregation",
+            "BGPConfiguration",
+            json!({"spec": {"serviceLoadBalancerIPs": [{"cidr": "10.9.0.0/16"}]}}),
+        ),
         ("BGPPeer", "spec.peerPrefix", "BGPPeer", from_prefix()),
         ("BGPPeer", "spec.asNumbers", "BGPPeer", from_prefix()),
         ("BGPPeer", "spec.maximumDynamicPeers", "BGPPeer", from_prefix()),

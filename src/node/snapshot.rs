@@ -235,7 +235,9 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
         add_path_send_maximum: peer.add_paths.send_maximum.map(NonZeroU8::get),
         reflector_client,
         role: peer.role.map(|role| role.to_string()),
-        maximum_prefixes: peer.prefix_limit.map(|limit| limit.received),
+        maximum_prefixes: peer.prefix_limit.and_then(|limit| limit.received),
+        maximum_prefixes_accepted: peer.prefix_limit.and_then(|limit| limit.accepted),
+        maximum_prefixes_sent: peer.prefix_limit.and_then(|limit| limit.sent),
         password: peer.password,
         messages_in: messages(&peer.received) + peer.received.updates,
         messages_out: messages(&peer.sent),
@@ -347,6 +349,7 @@ fn ineligible(reason: &Ineligible) -> String {
         Ineligible::OriginatorLoop => "we are its ORIGINATOR_ID".to_owned(),
         Ineligible::ClusterLoop => "our cluster is in its CLUSTER_LIST".to_owned(),
         Ineligible::Policy(rule) => format!("rejected by import filter {rule}"),
+        Ineligible::PeerDefault => "only for peers with defaultOriginate".to_owned(),
         Ineligible::RouteLeak => "route leak: it is marked as only for customers (RFC 9234)".to_owned(),
     }
 }

@@ -15,7 +15,7 @@ use bgp::wire::BgpRole;
 use bgp::{AfiSafi, Asn, ClusterId, RouterId};
 use config::Problem;
 use config::catalog::Resources;
-use config::expand::{self, Session, Speaker};
+use config::expand::{self, ExportVerdict, Session, Speaker};
 use config::model::{
     Family, LimitAction, MaximumPrefixes, NextHopMode as ManifestNextHopMode, PREFIX_RESTART_TIME_DEFAULT,
     PrefixAdvertisement, Role,
@@ -43,6 +43,8 @@ pub struct Desired {
     pub blackholes: Vec<IpNet>,
     /// Peers that are reached by a gateway, each with it.
     pub gateways: Vec<(IpAddr, IpAddr)>,
+    /// Ranges of services: learned routes inside of them are not installed.
+    pub withheld: Vec<IpNet>,
     /// By the names of neighbors that have any: their BGPFilters, in order. For people.
     pub filters: BTreeMap<String, Vec<String>>,
     /// Sessions that are configured but cannot be had, by name. For people.
@@ -95,6 +97,7 @@ pub fn desired(
     let expansion = expand::sessions(resources, node_name);
     let own_blocks = expand::own_blocks(resources, node_name);
     let policies = Policies::new(resources);
+    let services = expand::service_routes(resources, node_name);
     let neighbors = expansion
         .sessions
         .iter()
@@ -116,7 +119,7 @@ pub fn desired(
             export: export(&shared, &expand::prefix_advertisements(resources, node_name)),
             restarting,
         },
-        originate: own_blocks.iter().map(|prefix| originated(*prefix, &speaker)).collect(),
+        originate: own_blocks.union(&services).map(|prefix| originated(*prefix, &speaker)).collect(),
     };
     let desired = Desired {
         asn: speaker.as_number.number(),
@@ -137,6 +140,7 @@ pub fn desired(
             .filter(|block| block.prefix_len() < block.max_prefix_len())
             .collect(),
         missing: expansion.unstartable.iter().map(dynamic::missing).collect(),
+        withheld: expand::service_ranges(resources).into_iter().collect(),
         filters: expansion
             .sessions
             .into_iter()
@@ -265,7 +269,7 @@ fn prefix_limit(limit: MaximumPrefixes) -> PrefixLimit {
         (LimitAction::Shutdown, _) | (LimitAction::Restart, 0) => PrefixLimitAction::Shutdown,
         (LimitAction::Restart, after_secs) => PrefixLimitAction::Restart { after_secs },
     };
-    PrefixLimit { received: limit.received, action }
+    PrefixLimit { received: limit.received, accepted: limit.accepted, sent: limit.sent, action }
 }
 
 fn afi_safi(family: Family) -> AfiSafi {
@@ -276,18 +280,24 @@ fn afi_safi(family: Family) -> AfiSafi {
 }
 
 fn export(shared: &expand::ExportPolicy, advertisements: &[PrefixAdvertisement]) -> ExportPolicy {
-    let action = |accept| if accept { ExportAction::Accept } else { ExportAction::Reject };
+    let action = |verdict| match verdict {
+        ExportVerdict::Accept => ExportAction::Accept,
+        ExportVerdict::Reject => ExportAction::Reject,
+        ExportVerdict::AcceptElevated(priority) => ExportAction::AcceptAbove(policy::local_pref(priority)),
+    };
     let rules = shared.rules.iter().map(|rule| ExportRule {
         within: rule.within,
         own_only: rule.own_only,
-        action: action(rule.accept),
+        action: action(rule.verdict),
     });
     ExportPolicy {
         rules: rules.collect(),
-        otherwise: action(shared.otherwise),
+        otherwise: if shared.otherwise { ExportAction::Accept } else { ExportAction::Reject },
         communities: advertisements.iter().map(policy::prefix_communities).collect(),
     }
 }
 
+#[cfg(test)]
+mod calico_export_tests;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,10 @@
 //! A session's rules into the core's, and into words. Pure.
 
 use bgp::peer::NeighborConfig;
-use bgp::rib::{PrivateAs, UpdateRules};
-use bgp::{AfiSafi, PeerKind};
+use bgp::rib::{Confederation, PrivateAs, UpdateRules};
+use bgp::{AfiSafi, Asn, PeerKind};
 use config::expand::SessionRules;
-use config::model::RemovePrivateAs;
+use config::model::{Family, RemovePrivateAs};
 
 pub(super) fn update_rules(rules: &SessionRules) -> UpdateRules {
     let SessionRules {
@@ -14,7 +14,9 @@ pub(super) fn update_rules(rules: &SessionRules) -> UpdateRules {
         as_override,
         honour_graceful_shutdown,
         graceful_shutdown,
+        ref default_originate,
         is_meshed_client,
+        ref confederation,
         policy_required,
     } = *rules;
     UpdateRules {
@@ -31,6 +33,11 @@ pub(super) fn update_rules(rules: &SessionRules) -> UpdateRules {
         graceful_shutdown,
         policy_required,
         is_meshed_client,
+        default_v4: default_originate.contains(&Family::Ipv4Unicast),
+        default_v6: default_originate.contains(&Family::Ipv6Unicast),
+        confederation: confederation
+            .as_ref()
+            .map(|of| Confederation { identifier: Asn(of.identifier.number()), is_member: of.is_member }),
     }
 }
 
@@ -39,7 +46,7 @@ pub(super) fn describe(neighbor: &NeighborConfig) -> Vec<String> {
     let rules = &neighbor.rules;
     let is_external = match neighbor.kind() {
         PeerKind::Ebgp => true,
-        PeerKind::Ibgp => false,
+        PeerKind::Ibgp | PeerKind::Confederation => false,
     };
     let private_as = match rules.private_as {
         PrivateAs::Keep => None,
@@ -54,6 +61,8 @@ pub(super) fn describe(neighbor: &NeighborConfig) -> Vec<String> {
         (is_external && rules.as_override).then_some("overrides the peer's AS"),
         (is_external && !rules.honour_graceful_shutdown).then_some("ignores graceful shutdown"),
         rules.graceful_shutdown.then_some("graceful shutdown"),
+        rules.default_v4.then_some("gets an IPv4 default route"),
+        rules.default_v6.then_some("gets an IPv6 default route"),
         rules.is_meshed_client.then_some("hears no other clients through us"),
         (is_external && rules.policy_required).then_some("needs filters"),
     ];
@@ -62,7 +71,7 @@ pub(super) fn describe(neighbor: &NeighborConfig) -> Vec<String> {
 
 /// What does not go which way for want of a filter (RFC 8212).
 pub(super) fn withheld(neighbor: &NeighborConfig) -> Vec<String> {
-    if neighbor.kind() == PeerKind::Ibgp || !neighbor.rules.policy_required {
+    if neighbor.kind() != PeerKind::Ebgp || !neighbor.rules.policy_required {
         return Vec::new();
     }
     let mut withheld = Vec::new();

@@ -15,8 +15,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::peer::PrefixExcess;
 use crate::rib::{BestChange, Rib, RibEffect, RibEvent};
-use crate::{AfiSafi, NextHopKey, PeerId};
+use crate::{NextHopKey, PeerId};
 
 /// Requests that may wait. At most one UPDATE of 64 KiB each.
 const QUEUE_LEN: usize = 1024;
@@ -50,12 +51,7 @@ pub enum ToPeer {
     /// Whole messages for its socket.
     Messages(Bytes),
     /// See [`RibEffect::TooManyPrefixes`].
-    TooManyPrefixes {
-        /// The family with the most.
-        family: AfiSafi,
-        /// How many of all families.
-        received: u64,
-    },
+    TooManyPrefixes(PrefixExcess),
 }
 
 enum Request {
@@ -200,8 +196,8 @@ impl RibThread {
                 RibEffect::UntrackNextHop(next_hop) => self.sink.untrack_next_hop(next_hop),
                 RibEffect::InSync => self.sink.in_sync(),
                 RibEffect::Transmit { peers, messages } => self.tell(&peers, &ToPeer::Messages(messages)),
-                RibEffect::TooManyPrefixes { peer, family, received } => {
-                    self.tell(&[peer], &ToPeer::TooManyPrefixes { family, received });
+                RibEffect::TooManyPrefixes { peer, excess } => {
+                    self.tell(&[peer], &ToPeer::TooManyPrefixes(excess));
                 }
             }
         }

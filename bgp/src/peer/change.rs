@@ -84,6 +84,8 @@ impl ConfigChange {
             when(*import != new.import, Self::Live),
             when(*export != new.export, Self::Live),
             when(*rules != new.rules, Self::Live),
+            // A member AS of our confederation becomes an outside one.
+            when(old.kind() != new.kind(), Self::Reset),
             when(*reflector_client != new.reflector_client, Self::Live),
             // From the next session on: not worth the routes of this one. The hold time is agreed in the OPENs.
             when(*hold_time_secs != new.hold_time_secs, Self::Live),

@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 use super::connection::{Connection, Phase};
 use super::fsm::Standing;
 use super::timer::Timer;
-use super::{DYNAMIC_GRACE_SECS, DownReason, Peer, PeerEffect, PrefixLimitAction, Role, State, StopReason};
+use super::{
+    DYNAMIC_GRACE_SECS, DownReason, Peer, PeerEffect, PrefixCount, PrefixExcess, PrefixLimitAction, Role,
+    State, StopReason,
+};
 use crate::AfiSafi;
 use crate::wire::{DecodeError, ErrorCode, ErrorSubcode, Message, Notification};
 
@@ -110,10 +113,10 @@ impl Peer {
     }
 
     /// RFC 4271 §6.7. A limit that was raised or dropped while the RIB's word was on its way is not exceeded.
-    pub(super) fn too_many_prefixes(&mut self, role: Role, family: AfiSafi, received: u64, now: Instant) {
-        let Some(limit) = self.config.prefix_limit.filter(|limit| received > limit.received.into()) else {
-            return;
-        };
+    pub(super) fn too_many_prefixes(&mut self, role: Role, excess: PrefixExcess, now: Instant) {
+        let PrefixExcess { count, family, prefixes } = excess;
+        let Some(limit) = self.config.prefix_limit else { return };
+        let Some(allowed) = limit.of(count).filter(|allowed| prefixes > u64::from(*allowed)) else { return };
         let (idle, next) = match limit.action {
             PrefixLimitAction::Warn => return,
             PrefixLimitAction::Restart { after_secs } => {
@@ -121,8 +124,17 @@ impl Peer {
             }
             PrefixLimitAction::Shutdown => (None, "down until maximumPrefixes changes".to_owned()),
         };
-        let reason = format!("{received} prefixes, {} are allowed; {next}", limit.received);
-        let notification = self.for_good(role, maximum_prefixes_reached(family, limit.received));
+        let reason = format!("{prefixes} prefixes {count}, {allowed} are allowed; {next}");
+        let notification = match count {
+            PrefixCount::Received | PrefixCount::Accepted => {
+                self.for_good(role, maximum_prefixes_reached(family, allowed))
+            }
+            // RFC 4486 has no word for what was our own doing.
+            PrefixCount::Sent => Notification::with_communication(
+                ErrorSubcode::ADMINISTRATIVE_SHUTDOWN,
+                &format!("{prefixes} prefixes for you, {allowed} are allowed here"),
+            ),
+        };
         let down = DownReason::Sent { notification: notification.clone(), reason };
         // The session first: its end is the one to be shown.
         let others = self.connections.keys().copied().filter(|&other| other != role).collect::<Vec<_>>();

@@ -63,13 +63,62 @@ impl fmt::Debug for Password {
     }
 }
 
-/// How many prefixes a neighbor may send, over all families.
+/// How many prefixes may be exchanged with a neighbor, over all families. `None`: any number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrefixLimit {
-    /// The most that are allowed, before any policy.
-    pub received: u32,
+    /// The most that it may send, before any policy.
+    pub received: Option<u32>,
+    /// The most of these that may be left by policy and loop checks, whether their next hops resolve or not.
+    pub accepted: Option<u32>,
+    /// The most that it may be sent.
+    pub sent: Option<u32>,
     /// What happens with the first one beyond.
     pub action: PrefixLimitAction,
+}
+
+impl PrefixLimit {
+    /// The most that are allowed.
+    #[must_use]
+    pub fn of(&self, count: PrefixCount) -> Option<u32> {
+        match count {
+            PrefixCount::Received => self.received,
+            PrefixCount::Accepted => self.accepted,
+            PrefixCount::Sent => self.sent,
+        }
+    }
+}
+
+/// What a [`PrefixLimit`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrefixCount {
+    /// Before any policy.
+    Received,
+    /// After policy.
+    Accepted,
+    /// To the neighbor.
+    Sent,
+}
+
+impl fmt::Display for PrefixCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Received => "received",
+            Self::Accepted => "accepted",
+            Self::Sent => "sent",
+        })
+    }
+}
+
+/// More prefixes than a [`PrefixLimit`] allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixExcess {
+    /// Of which there are too many.
+    pub count: PrefixCount,
+    /// The family with the most.
+    pub family: AfiSafi,
+    /// How many of all families.
+    pub prefixes: u64,
 }
 
 /// What happens to a session that goes beyond its [`PrefixLimit`].
@@ -224,7 +273,7 @@ impl NeighborConfig {
         (self.address, self.interface)
     }
 
-    /// Internal or external.
+    /// Internal, external, or external inside our confederation.
     #[must_use]
     pub fn kind(&self) -> PeerKind {
         self.kind_with(self.remote_as)

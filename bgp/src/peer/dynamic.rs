@@ -91,10 +91,15 @@ impl NeighborConfig {
         }
     }
 
-    /// Internal or external, once the AS is known.
+    /// Internal, external, or external inside our confederation, once the AS is known.
     #[must_use]
     pub fn kind_with(&self, remote_as: Asn) -> PeerKind {
-        if self.local_as == remote_as { PeerKind::Ibgp } else { PeerKind::Ebgp }
+        let is_member = self.rules.confederation.is_some_and(|confederation| confederation.is_member);
+        match (self.local_as == remote_as, is_member) {
+            (true, _) => PeerKind::Ibgp,
+            (false, true) => PeerKind::Confederation,
+            (false, false) => PeerKind::Ebgp,
+        }
     }
 
     /// Empty: exactly [`NeighborConfig::remote_as`].

@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Negotiated;
-use crate::AfiSafi;
+use super::{Negotiated, PrefixExcess};
 use crate::wire::{DecodeError, ErrorSubcode, Message, Notification, RouteRefresh, Update};
 
 /// Which connection of a neighbor.
@@ -90,14 +89,12 @@ pub enum PeerEvent {
         /// Whether more wait.
         waiting: bool,
     },
-    /// The RIB holds more prefixes of the session than its limit allows.
+    /// The RIB holds more prefixes of the session, or for it, than its limit allows.
     TooManyPrefixes {
         /// On which connection.
         role: Role,
-        /// The family with the most.
-        family: AfiSafi,
-        /// How many of all families.
-        received: u64,
+        /// Of which, and how many.
+        excess: PrefixExcess,
     },
     /// Time passed. Early, late and repeated ones are harmless.
     Deadline,

@@ -116,8 +116,8 @@ impl Peer {
             PeerEvent::Disconnected { role, reason } => self.step(Input::Disconnected(role, reason), now),
             PeerEvent::Unread { role } => self.step(Input::Unread(role), now),
             PeerEvent::Backlog { role, waiting } => self.step(Input::Backlog(role, waiting), now),
-            PeerEvent::TooManyPrefixes { role, family, received } => {
-                self.step(Input::TooManyPrefixes(role, family, received), now);
+            PeerEvent::TooManyPrefixes { role, excess } => {
+                self.step(Input::TooManyPrefixes(role, excess), now);
             }
             // Every arm that a timer leads to starts its timer later than `now` or not at all, so this ends.
             PeerEvent::Deadline => {
@@ -327,8 +327,8 @@ impl Peer {
             (S::Established, I::KeepaliveDue(role)) => self.send_keepalive(role, now),
             (S::Established, I::SendHoldExpired(role)) => self.send_hold_expired(role, now),
             (S::Established, I::Backlog(role, waiting)) => self.restart_send_hold(role, waiting, now),
-            (S::Established, I::TooManyPrefixes(role, family, received)) => {
-                self.too_many_prefixes(role, family, received, now);
+            (S::Established, I::TooManyPrefixes(role, excess)) => {
+                self.too_many_prefixes(role, excess, now);
             }
             (S::Established, I::Disconnected(role, reason)) => self.disconnected(role, reason, now),
             (S::Established, I::Stop(reason)) => self.stop(&reason, now),

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
+use super::PrefixExcess;
 use super::timer::Timer;
 use super::{Role, StopReason};
-use crate::AfiSafi;
 use crate::wire::{DecodeError, DecodedUpdate, Message, Notification, OpenMessage, RouteRefresh};
 
 /// The events of RFC 4271 §8.1 with what they carry: [`PeerEvent`]s sorted by message, and timers by name.
@@ -29,7 +29,7 @@ pub(super) enum Input {
     Malformed(Role, DecodeError),
     Unread(Role),
     Backlog(Role, bool),
-    TooManyPrefixes(Role, AfiSafi, u64),
+    TooManyPrefixes(Role, PrefixExcess),
 }
 
 impl Input {

@@ -50,7 +50,8 @@ pub mod timing;
 pub use add_path::AddPaths;
 pub use change::ConfigChange;
 pub use config::{
-    GracefulRestartConfig, NeighborConfig, NeighborKey, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
+    GracefulRestartConfig, NeighborConfig, NeighborKey, NextHopMode, Password, PrefixCount, PrefixExcess,
+    PrefixLimit, PrefixLimitAction,
 };
 pub use dynamic::{AsRange, DYNAMIC_GRACE_SECS, Dynamic, DynamicNeighbors};
 pub use event::{DownReason, PeerEffect, PeerEvent, Role, StopReason};

@@ -217,7 +217,7 @@ fn check_hold_time(received: &OpenMessage) -> Result<(), DecodeError> {
 fn local_role(config: &NeighborConfig) -> Option<BgpRole> {
     match config.kind() {
         PeerKind::Ebgp => config.role,
-        PeerKind::Ibgp => None,
+        PeerKind::Ibgp | PeerKind::Confederation => None,
     }
 }
 

@@ -29,8 +29,9 @@ impl Exported<'_> {
         destination: &Destination<P>,
     ) -> Entries {
         if !self.terms.sends_paths(P::FAMILY) {
-            let best = destination.best().and_then(|best| self.sent(shared, destination, best));
-            return smallvec![(id, best)];
+            let path = self.terms.own_default(destination).or_else(|| destination.best());
+            let sent = path.and_then(|path| self.sent(shared, destination, path));
+            return smallvec![(id, sent)];
         }
         let mut entries: Entries = shared.path_ids.get(P::FAMILY).of(id).map(|entry| (entry, None)).collect();
         for (_, path, sent) in self.paths(shared, destination) {
@@ -47,6 +48,11 @@ impl Exported<'_> {
 
     /// The paths to be sent, with their places in the destination.
     fn paths<'a, P: Prefix>(&mut self, shared: &mut Shared, destination: &'a Destination<P>) -> Paths<'a> {
+        // Ours for these peers stands before any other, and beside none.
+        if let Some(default) = self.terms.own_default(destination) {
+            let sent = self.sent(shared, destination, default);
+            return sent.into_iter().map(|sent| (usize::MAX, default, sent)).collect();
+        }
         let eligible = destination.paths.iter().enumerate();
         let eligible = eligible.filter(|(_, path)| path.marks.contains(Marks::ELIGIBLE));
         let sent =

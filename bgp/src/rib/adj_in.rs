@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::attributes::{AttributeTable, AttributesId};
-use super::family::{PerFamily, Prefix};
+use super::attributes::{AttributeTable, AttributesId, DEFAULT_LOCAL_PREF};
+use super::family::{Family, PerFamily, Prefix};
 use super::import::{Import, Imported, Imports};
 use super::next_hop::{NextHopId, NextHops};
-use super::path::{Marks, Path, Slot};
+use super::path::{Marks, Path, Refusal, Slot};
 use super::path_ids::PathIds;
 use super::peers::Peers;
 use super::table::{Flags, PrefixId, Table};
@@ -135,13 +135,34 @@ impl<P: Prefix> Table<P> {
             if known.attributes != path.attributes {
                 known.learned_secs = path.learned_secs;
             }
-            return replace(shared, known, path, &mut destination.flags);
+            return replace(shared, P::FAMILY, known, path, &mut destination.flags);
         }
         destination.paths.push(path);
         self.paths += 1;
         shared.hold(&path);
         shared.peers.count_received(path.source, P::FAMILY, 1);
+        shared.peers.count_accepted(path.source, P::FAMILY, (None, Some(path.refusal)));
         true
+    }
+
+    /// Makes a place in the table for a default route that only some peers get. It takes no part in the decision.
+    pub(super) fn hold_default(&mut self, shared: &mut Shared, prefix: P) {
+        let id = self.insert(prefix);
+        let attributes = shared.attributes.intern(originated(DEFAULT_LOCAL_PREF));
+        let path = Path {
+            attributes,
+            as_received: AttributesId::NONE,
+            source: Slot::LOCAL,
+            path_id: Path::PEER_DEFAULT_ID,
+            learned_secs: shared.uptime_secs(),
+            epoch: 0,
+            refusal: Refusal::PeerDefault,
+            marks: Marks::default(),
+        };
+        self.put(shared, id, path);
+        shared.attributes.release(attributes);
+        // The decision finds nothing new; the peers' groups do.
+        self.mark_changed(id);
     }
 
     /// Takes one path away, if it is there.
@@ -209,7 +230,7 @@ impl<P: Prefix> Table<P> {
                 let imported = imports.judge(shared, path.source, path.received(), prefix);
                 let Imported { attributes, as_received, refusal } = imported;
                 let judged = Path { attributes, as_received, refusal, ..*path };
-                if replace(shared, path, judged, &mut destination.flags) {
+                if replace(shared, P::FAMILY, path, judged, &mut destination.flags) {
                     is_dirty = true;
                     if let Some(next_hop) = shared.pending_next_hop(judged.attributes) {
                         shared.next_hops.wait(next_hop, P::FAMILY, id);
@@ -226,13 +247,15 @@ impl<P: Prefix> Table<P> {
     fn forget(&mut self, shared: &mut Shared, path: Path) {
         self.paths -= 1;
         shared.peers.count_received(path.source, P::FAMILY, -1);
+        shared.peers.count_accepted(path.source, P::FAMILY, (Some(path.refusal), None));
         shared.peers.count_marks(path.source, P::FAMILY, path.marks, Marks::default());
         shared.let_go(&path);
     }
 }
 
 /// Puts what is known anew of a path in its place. True when the decision may come out differently.
-fn replace(shared: &mut Shared, known: &mut Path, path: Path, flags: &mut Flags) -> bool {
+fn replace(shared: &mut Shared, family: Family, known: &mut Path, path: Path, flags: &mut Flags) -> bool {
+    shared.peers.count_accepted(known.source, family, (Some(known.refusal), Some(path.refusal)));
     let is_refused_alike = std::mem::replace(&mut known.refusal, path.refusal) == path.refusal;
     let is_alike = known.attributes == path.attributes;
     if is_alike && known.as_received == path.as_received {

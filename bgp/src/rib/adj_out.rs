@@ -18,7 +18,7 @@ use super::family::{Family, PerFamily, Prefix};
 use super::member::{Answer, Behind, Member};
 use super::pace::Pace;
 use super::pack::{Action, Buckets, Held, Target};
-use super::path::{Path, Slot};
+use super::path::{Path, Refusal, Slot};
 use super::path_ids::EntryId;
 use super::policy::{Facts, Will};
 use super::rules::DecisionRules;
@@ -39,6 +39,8 @@ impl Sent {
 #[derive(Default)]
 pub(super) struct AdjOut {
     sent: Vec<Sent>,
+    /// Entries that say something.
+    len: usize,
     /// It follows the Loc-RIB already.
     is_filled: bool,
 }
@@ -61,13 +63,26 @@ impl AdjOut {
         }
         let place = self.sent.get_mut(index)?;
         let old = std::mem::replace(place, sent.unwrap_or(Sent::NOTHING));
-        Some(old).filter(|&old| old != Sent::NOTHING)
+        self.len += usize::from(sent.is_some());
+        let old = Some(old).filter(|&old| old != Sent::NOTHING);
+        self.len -= usize::from(old.is_some());
+        old
     }
 
     pub(super) fn clear(&mut self, attributes: &mut AttributeTable, id: EntryId) {
         if let Some(old) = self.set(id, None) {
             attributes.release(old.attributes);
         }
+    }
+
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many of them a member in step has been told. Walks them all.
+    pub(super) fn sent_to(&self, slot: Slot) -> usize {
+        self.iter().filter(|(_, sent)| sent.source != slot).count()
     }
 
     /// Entries with their numbers.
@@ -82,6 +97,7 @@ impl AdjOut {
     }
 
     fn release_all(&mut self, attributes: &mut AttributeTable) {
+        self.len = 0;
         for sent in std::mem::take(&mut self.sent) {
             attributes.release(sent.attributes);
         }
@@ -136,7 +152,11 @@ impl<'a> Exported<'a> {
         if self.facts.0 != path.attributes {
             self.facts = (path.attributes, Facts::default());
         }
-        let leave = self.terms.leave(self.context.policy, &shared.attributes, prefix, path, &self.facts.1)?;
+        let leave = match path.refusal {
+            // Our own default for the peer is no business of its policy.
+            Refusal::PeerDefault => Leave::default(),
+            _ => self.terms.leave(self.context.policy, &shared.attributes, prefix, path, &self.facts.1)?,
+        };
         let attributes = self.attributes(shared, (path.attributes, source, leave));
         (attributes != AttributesId::NONE).then_some(Sent { attributes, source })
     }

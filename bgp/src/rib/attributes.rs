@@ -46,7 +46,9 @@ pub(super) struct DecisionKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     Everywhere,
-    /// NO_EXPORT, NO_EXPORT_SUBCONFED: internal peers only.
+    /// NO_EXPORT: not out of the AS, or of the confederation.
+    Confederation,
+    /// NO_EXPORT_SUBCONFED: internal peers only.
     Internal,
     /// NO_ADVERTISE.
     Here,
@@ -72,8 +74,10 @@ fn scope(communities: &[Community]) -> Scope {
     let has = |community| communities.contains(&community);
     if has(Community::NO_ADVERTISE) {
         Scope::Here
-    } else if has(Community::NO_EXPORT) || has(Community::NO_EXPORT_SUBCONFED) {
+    } else if has(Community::NO_EXPORT_SUBCONFED) {
         Scope::Internal
+    } else if has(Community::NO_EXPORT) {
+        Scope::Confederation
     } else {
         Scope::Everywhere
     }

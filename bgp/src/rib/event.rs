@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::policy::{CommunityValue, Policy};
 use super::rules::DecisionRules;
 use super::update_rules::UpdateRules;
-use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
+use crate::peer::{Negotiated, NextHopMode, PrefixExcess, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, ClusterId, InterfaceName, NextHopKey, PeerId, RouterId};
 
@@ -66,13 +66,15 @@ pub struct ExportRule {
 
 /// Verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum ExportAction {
     /// It leaves.
     #[default]
     Accept,
     /// It stays.
     Reject,
+    /// It leaves if its LOCAL_PREF (100 where there is none) is greater than this, else it stays.
+    AcceptAbove(u32),
 }
 
 /// A route of our own.
@@ -322,15 +324,13 @@ pub enum RibEffect {
     TrackNextHop(NextHopKey),
     /// No path uses it any more.
     UntrackNextHop(NextHopKey),
-    /// The peer has sent more prefixes than its limit allows. Once per session and limit. Unless the limit only
-    /// warns, nothing more is taken from this session.
+    /// The peer has sent more prefixes than its limit allows, or has been sent more. Once per session and limit.
+    /// Unless the limit only warns, nothing more is taken from this session.
     TooManyPrefixes {
         /// Whose.
         peer: PeerId,
-        /// The family with the most.
-        family: AfiSafi,
-        /// How many of all families.
-        received: u64,
+        /// Of which, and how many.
+        excess: PrefixExcess,
     },
     /// Every configured peer has been heard (End-of-RIB), or the time for it is over. Once per life.
     InSync,
@@ -358,6 +358,8 @@ pub enum Ineligible {
     Policy(String),
     /// It is marked as only for customers, and this peer had no business to send it (RFC 9234 §5).
     RouteLeak,
+    /// It is our default route, towards peers that get one of us and for nothing else.
+    PeerDefault,
 }
 
 /// The step of the decision that a path lost (RFC 4271 §9.1).

@@ -14,11 +14,12 @@ use smallvec::SmallVec;
 
 use super::attributes::{AttributeTable, DEFAULT_LOCAL_PREF, Scope};
 use super::event::{ExportAction, ExportPolicy, PrefixCommunities, RibPeer};
-use super::family::{Family, PerFamily};
-use super::path::{Path, Slot};
+use super::family::{Family, PerFamily, Prefix};
+use super::path::{Path, Refusal, Slot};
 use super::policy::{Changed, Facts, NextHopChange, Policy, PolicyRoute, SourceMatch, Will};
 use super::role::mark_sent;
 use super::session::SourceTerms;
+use super::table::Destination;
 use super::update_rules::ExportRules;
 use crate::peer::NextHopMode;
 use crate::wire::{BgpRole, EncodeContext, NextHop, PathAttributes};
@@ -103,8 +104,12 @@ impl Terms {
         will: Will,
     ) -> Option<PathAttributes> {
         match (scope, self.kind) {
-            (Scope::Here, _) | (Scope::Internal, PeerKind::Ebgp) => return None,
-            (Scope::Everywhere, _) | (Scope::Internal, PeerKind::Ibgp) => {}
+            (Scope::Here, _)
+            | (Scope::Confederation, PeerKind::Ebgp)
+            | (Scope::Internal, PeerKind::Ebgp | PeerKind::Confederation) => return None,
+            (Scope::Everywhere, _)
+            | (Scope::Confederation, PeerKind::Ibgp | PeerKind::Confederation)
+            | (Scope::Internal, PeerKind::Ibgp) => {}
         }
         let next_hop = self.next_hop(family, source.is_some(), attributes.next_hop, will)?;
         let mut exported = PathAttributes { next_hop: Some(next_hop), interface: None, ..attributes.clone() };
@@ -112,6 +117,10 @@ impl Terms {
             PeerKind::Ebgp => {
                 mark_sent(&mut exported, self.role, self.local_as)?;
                 self.to_external(source.is_some(), will, &mut exported);
+            }
+            PeerKind::Confederation => {
+                self.to_member(&mut exported);
+                self.rules.to_internal(&mut exported);
             }
             PeerKind::Ibgp => {
                 self.to_internal(source, &mut exported)?;
@@ -136,7 +145,8 @@ impl Terms {
             (Some(NextHopChange::Unchanged), _) => is_learned,
             // What is the peer's own address on import is no address for it on export.
             (Some(NextHopChange::Peer) | None, mode) => match mode {
-                NextHopMode::Auto => is_learned && self.kind == PeerKind::Ibgp,
+                // RFC 5065 §5 lets it stay inside the confederation; BIRD does that too.
+                NextHopMode::Auto => is_learned && self.kind != PeerKind::Ebgp,
                 NextHopMode::SelfAddress => false,
                 NextHopMode::Keep => is_learned,
             },
@@ -156,6 +166,8 @@ impl Terms {
     }
 
     fn to_external(&self, is_learned: bool, will: Will, attributes: &mut PathAttributes) {
+        // RFC 5065 §4 c.
+        attributes.as_path.remove_confederation();
         self.rules.to_external(self.local_as, attributes);
         // RFC 4271 §5.1.2.
         attributes.as_path.prepend(self.local_as);
@@ -172,12 +184,20 @@ impl Terms {
         attributes.extended_communities.retain(|community| community.is_transitive());
     }
 
+    /// RFC 5065 §4 b, §5: to another member AS of the confederation.
+    fn to_member(&self, attributes: &mut PathAttributes) {
+        attributes.as_path.prepend_confederation(self.local_as);
+        attributes.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
+        attributes.originator_id = None;
+        attributes.cluster_list = Vec::new();
+    }
+
     fn to_internal(&self, source: Option<SourceTerms>, attributes: &mut PathAttributes) -> Option<()> {
         // RFC 4271 §5.1.5: every UPDATE to an internal peer carries it.
         attributes.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
         let Some(source) = source else { return Some(()) };
         match source.kind {
-            PeerKind::Ebgp => Some(()),
+            PeerKind::Ebgp | PeerKind::Confederation => Some(()),
             PeerKind::Ibgp => self.reflect(source, attributes),
         }
     }
@@ -253,7 +273,8 @@ impl Terms {
         if has_rules {
             let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
             let attributes = &table.get(path.attributes)?.attributes;
-            let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes, facts };
+            let route =
+                PolicyRoute { prefix, source, peer_kind: self.kind.by_as_number(), attributes, facts };
             let decision = self.policy.decide(&route);
             if decision.is_rejected() {
                 return None;
@@ -263,7 +284,8 @@ impl Terms {
                 return Some(leave);
             }
         }
-        if !is_accepted(shared, &prefix, is_own) {
+        let local_pref = || table.get(path.attributes).map_or(0, |set| set.key.local_pref);
+        if !is_accepted(shared, &prefix, is_own, local_pref) {
             return None;
         }
         leave.communities = communities(&shared.communities, &prefix);
@@ -276,7 +298,7 @@ impl Terms {
         let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
         let attributes = &table.get(path.attributes)?.attributes;
         let facts = &Facts::default();
-        let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes, facts };
+        let route = PolicyRoute { prefix, source, peer_kind: self.kind.by_as_number(), attributes, facts };
         self.policy.decide(&route).end.map(|(_, rule)| rule.name.clone())
     }
 
@@ -314,10 +336,20 @@ impl Terms {
             Withheld::NextHop
         } else {
             match self.kind {
-                PeerKind::Ibgp => Withheld::NotReflected,
+                PeerKind::Ibgp | PeerKind::Confederation => Withheld::NotReflected,
                 PeerKind::Ebgp => Withheld::Role,
             }
         })
+    }
+
+    /// Our default route for the peer, which stands before any other and is no business of its policy.
+    pub(super) fn own_default<'a, P: Prefix>(&self, destination: &'a Destination<P>) -> Option<&'a Path> {
+        let prefix = destination.prefix.to_net();
+        let is_withheld = self.rules.needs_policy() && self.policy.rules(&prefix).is_empty();
+        if !self.rules.is_own_default(&prefix) || is_withheld {
+            return None;
+        }
+        destination.paths.iter().find(|path| path.refusal == Refusal::PeerDefault)
     }
 
     /// The attributes as policy leaves them, for a prefix of this family; `None`: it changes nothing.
@@ -349,13 +381,19 @@ fn communities(communities: &[PrefixCommunities], prefix: &IpNet) -> SmallVec<[u
 }
 
 /// Whether the policy that all peers share lets the prefix leave.
-fn is_accepted(policy: &ExportPolicy, prefix: &IpNet, is_own: bool) -> bool {
+fn is_accepted(
+    policy: &ExportPolicy,
+    prefix: &IpNet,
+    is_own: bool,
+    local_pref: impl FnOnce() -> u32,
+) -> bool {
     let matching =
         |rule: &&super::event::ExportRule| (is_own || !rule.own_only) && rule.within.contains(prefix);
     let action = policy.rules.iter().find(matching).map_or(policy.otherwise, |rule| rule.action);
     match action {
         ExportAction::Accept => true,
         ExportAction::Reject => false,
+        ExportAction::AcceptAbove(bound) => local_pref() > bound,
     }
 }
 

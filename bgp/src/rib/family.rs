@@ -30,6 +30,14 @@ impl Family {
         }
     }
 
+    /// The route to everywhere.
+    pub(super) fn default_route(self) -> IpNet {
+        match self {
+            Self::V4 => IpNet::V4(Ipv4Net::default()),
+            Self::V6 => IpNet::V6(Ipv6Net::default()),
+        }
+    }
+
     pub(super) fn afi_safi(self) -> AfiSafi {
         match self {
             Self::V4 => AfiSafi::IPV4_UNICAST,

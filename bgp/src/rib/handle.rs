@@ -15,7 +15,7 @@ use super::export::Terms;
 use super::family::{Family, PerFamily, Prefix};
 use super::import::import;
 use super::next_hop::Affected;
-use super::path::Slot;
+use super::path::{Path, Slot};
 use super::policy::Policy;
 use super::session::{Lost, PeerEntry, SourceTerms};
 use super::update_rules::UpdateRules;
@@ -77,6 +77,7 @@ impl Rib {
         for slot in gone {
             self.remove_peer(slot);
         }
+        self.update_defaults();
         self.startup.handle_neighbors(neighbors, self.shared.now);
         self.update_identity();
     }
@@ -111,6 +112,7 @@ impl Rib {
             self.v6.mark_all_changed();
         }
         self.update_identity();
+        self.update_defaults();
         self.join_group(began.slot);
     }
 
@@ -233,6 +235,26 @@ impl Rib {
         }
     }
 
+    /// A default route of ours that only some peers get has a place in the table while there is such a peer.
+    fn update_defaults(&mut self) {
+        for family in Family::ALL {
+            let wants = |(_, entry): (Slot, &PeerEntry)| {
+                !entry.is_removed && entry.terms.rules.originates_default(family)
+            };
+            let is_wanted = self.shared.peers.iter().any(wants);
+            if std::mem::replace(self.holds_default.get_mut(family), is_wanted) == is_wanted {
+                continue;
+            }
+            with_table!(self, family, table => if let Some(prefix) = Prefix::from_net(family.default_route()) {
+                if is_wanted {
+                    table.hold_default(&mut self.shared, prefix);
+                } else {
+                    table.withdraw(&mut self.shared, Slot::LOCAL, prefix, Path::PEER_DEFAULT_ID);
+                }
+            });
+        }
+    }
+
     /// As with policies.
     pub(super) fn handle_rules_changed(&mut self, peer: PeerId, rules: UpdateRules) {
         let Some(slot) = self.shared.peers.slot(peer) else { return };
@@ -245,6 +267,7 @@ impl Rib {
         let as_source = SourceTerms::of(&entry.terms);
         self.reimport.push(slot);
         self.regroup.push(slot);
+        self.update_defaults();
         if before != as_source {
             self.v4.mark_all_changed();
             self.v6.mark_all_changed();

@@ -224,6 +224,11 @@ pub(super) fn import(mut attributes: PathAttributes, peer: &RibPeer) -> PathAttr
     role::mark_received(&mut attributes, peer);
     match peer.negotiated.kind {
         PeerKind::Ibgp => {}
+        // LOCAL_PREF goes through the whole confederation (RFC 5065 §5), a cluster is a matter of one AS.
+        PeerKind::Confederation => {
+            attributes.originator_id = None;
+            attributes.cluster_list = Vec::new();
+        }
         PeerKind::Ebgp => {
             attributes.local_pref = None;
             attributes.originator_id = None;
@@ -240,7 +245,7 @@ fn refusal(attributes: &PathAttributes, peer: &PeerEntry, identity: &Identity) -
     if by_rules != Refusal::None {
         return by_rules;
     }
-    let own_as = attributes.as_path.count(terms.negotiated.local_as);
+    let own_as = terms.rules.own_as_count(&attributes.as_path, &terms.negotiated);
     // RFC 4271 §9.1.2, relaxed by allowas-in.
     if own_as > usize::from(terms.allow_local_as) {
         Refusal::AsLoop

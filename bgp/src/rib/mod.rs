@@ -91,7 +91,7 @@ pub use policy::{
 pub use rules::{DecisionRules, MultipathRules};
 pub use session::{QUIET_SECS, STALE_PATHS_MAX_SECS};
 pub use startup::DEFERRAL_MAX_SECS;
-pub use update_rules::{PrivateAs, UpdateRules};
+pub use update_rules::{Confederation, PrivateAs, UpdateRules};
 
 use adj_in::{Identity, Shared};
 use adj_out::Group;
@@ -121,6 +121,8 @@ pub struct Rib {
     v6: Table<Ipv6Net>,
     /// Our own routes as they were stated last.
     originated: BTreeMap<IpNet, u32>,
+    /// There is a place for a default route that only some peers get.
+    holds_default: PerFamily<bool>,
     /// A group keeps its place while it has members.
     groups: Vec<Option<Group>>,
     /// Every path is to be held against our identity again.
@@ -162,6 +164,7 @@ impl Rib {
             v4: Table::default(),
             v6: Table::default(),
             originated: BTreeMap::new(),
+            holds_default: PerFamily::default(),
             groups: Vec::new(),
             rejudge: false,
             reimport: Vec::new(),

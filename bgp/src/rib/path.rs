@@ -30,6 +30,8 @@ pub(super) enum Refusal {
     /// The import policy of its peer.
     Policy,
     RouteLeak,
+    /// Our own, and only towards peers that get a default route from us.
+    PeerDefault,
 }
 
 /// What the last decision made of a path.
@@ -73,6 +75,9 @@ pub(super) struct Path {
 }
 
 impl Path {
+    /// Of our route to everywhere that only some peers get, beside our own under 0.
+    pub(super) const PEER_DEFAULT_ID: u32 = 1;
+
     /// The attributes as they came, from which policy is worked out anew.
     pub(super) fn received(&self) -> AttributesId {
         if self.as_received == AttributesId::NONE { self.attributes } else { self.as_received }

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::event::{Retain, RibPeer};
 use super::family::{Family, PerFamily};
-use super::path::{Marks, Slot};
+use super::path::{Marks, Refusal, Slot};
 use super::session::{Lost, PeerEntry, Session, SourceTerms};
 use crate::{ClusterId, PeerId};
 
@@ -151,6 +151,22 @@ impl Peers {
         if let Some(entry) = self.get_mut(slot) {
             let received = &mut entry.families.get_mut(family).received;
             *received = received.saturating_add_signed(change);
+        }
+    }
+
+    /// Keeps the count in step with a change of a path's refusal; `None`: no path.
+    pub(super) fn count_accepted(
+        &mut self,
+        slot: Slot,
+        family: Family,
+        (old, new): (Option<Refusal>, Option<Refusal>),
+    ) {
+        let change = isize::from(new == Some(Refusal::None)) - isize::from(old == Some(Refusal::None));
+        if change != 0
+            && let Some(entry) = self.get_mut(slot)
+        {
+            let accepted = &mut entry.families.get_mut(family).accepted;
+            *accepted = accepted.saturating_add_signed(change);
         }
     }
 

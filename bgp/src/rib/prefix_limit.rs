@@ -1,5 +1,5 @@
-//! How many prefixes a peer may send. Counted here because only the Adj-RIB-In knows what is new and what
-//! replaces something; what to do about it is the session's business.
+//! How many prefixes a peer may send, may have accepted, and may be sent. Counted here because only the RIB knows
+//! what is new and what replaces something; what to do about it is the session's business.
 
 use super::Rib;
 use super::event::RibEffect;
@@ -7,7 +7,7 @@ use super::family::Family;
 use super::path::Slot;
 use super::session::PeerEntry;
 use crate::PeerId;
-use crate::peer::{PrefixLimit, PrefixLimitAction};
+use crate::peer::{PrefixCount, PrefixExcess, PrefixLimit, PrefixLimitAction};
 
 impl PeerEntry {
     /// Up, and not cut off by its limit.
@@ -15,8 +15,14 @@ impl PeerEntry {
         self.is_up() && !(self.is_over_limit && self.terms.prefix_limit.is_some_and(is_enforced))
     }
 
-    fn received(&self) -> u64 {
-        Family::ALL.into_iter().map(|family| self.families.get(family).received as u64).sum()
+    /// Of one family; what has been sent is counted by [`Rib::check_sent_limits`].
+    fn prefixes(&self, count: PrefixCount, family: Family) -> u64 {
+        let family = self.families.get(family);
+        match count {
+            PrefixCount::Received => family.received as u64,
+            PrefixCount::Accepted => family.accepted as u64,
+            PrefixCount::Sent => 0,
+        }
     }
 }
 
@@ -45,23 +51,54 @@ impl Rib {
     }
 
     pub(super) fn check_prefix_limit(&mut self, slot: Slot) {
-        // Dead paths are still counted; they go with the walk, which checks again.
-        if self.v4.walk || self.v6.walk {
+        // Dead paths are still counted; they go with the walk, which checks again. So does another judgement.
+        let is_judged = !self.rejudge && self.reimport.is_empty();
+        if self.v4.walk || self.v6.walk || !is_judged {
             return;
         }
         let Some(entry) = self.shared.peers.get_mut(slot).filter(|entry| entry.is_up()) else { return };
         let Some(limit) = entry.terms.prefix_limit.filter(|_| !entry.is_over_limit) else { return };
-        let received = entry.received();
         // Stale paths of the last session (RFC 4724) are no more than the limit, or that would have ended.
         let has_stale = Family::ALL.into_iter().any(|family| entry.may_have_stale(family));
-        let allowed = u64::from(limit.received) * if has_stale { 2 } else { 1 };
-        if received <= allowed {
-            return;
+        let factor = if has_stale { 2 } else { 1 };
+        for count in [PrefixCount::Received, PrefixCount::Accepted] {
+            let Some(allowed) = limit.of(count) else { continue };
+            let excess = excess(count, |family| entry.prefixes(count, family));
+            if excess.prefixes > u64::from(allowed) * factor {
+                entry.is_over_limit = true;
+                let peer = entry.terms.peer;
+                self.effects.push_back(RibEffect::TooManyPrefixes { peer, excess });
+                return;
+            }
         }
-        entry.is_over_limit = true;
-        let most = Family::ALL.into_iter().max_by_key(|family| entry.families.get(*family).received);
-        let family = most.unwrap_or(Family::V4).afi_safi();
-        let peer = entry.terms.peer;
-        self.effects.push_back(RibEffect::TooManyPrefixes { peer, family, received });
     }
+
+    /// Once all have been told what there is to tell: who has been told too much.
+    pub(super) fn check_sent_limits(&mut self) {
+        for group in self.groups.iter().flatten() {
+            for member in &group.members {
+                let Some(entry) = self.shared.peers.get_mut(member.slot) else { continue };
+                let Some(limit) = entry.terms.prefix_limit.filter(|_| !entry.is_over_limit) else { continue };
+                let Some(allowed) = limit.sent.map(u64::from) else { continue };
+                // Nearly always enough; what the member is the source of is not sent to it.
+                let most: usize = Family::ALL.into_iter().map(|family| group.out.get(family).len()).sum();
+                if most as u64 <= allowed {
+                    continue;
+                }
+                let excess =
+                    excess(PrefixCount::Sent, |family| group.out.get(family).sent_to(member.slot) as u64);
+                if excess.prefixes > allowed {
+                    entry.is_over_limit = true;
+                    let peer = entry.terms.peer;
+                    self.effects.push_back(RibEffect::TooManyPrefixes { peer, excess });
+                }
+            }
+        }
+    }
+}
+
+fn excess(count: PrefixCount, prefixes: impl Fn(Family) -> u64) -> PrefixExcess {
+    let most = Family::ALL.into_iter().max_by_key(|family| prefixes(*family));
+    let family = most.unwrap_or(Family::V4).afi_safi();
+    PrefixExcess { count, family, prefixes: Family::ALL.into_iter().map(prefixes).sum() }
 }

@@ -44,6 +44,7 @@ pub(super) fn mark_sent(attributes: &mut PathAttributes, role: Option<BgpRole>, 
 fn external_role(peer: &RibPeer) -> Option<BgpRole> {
     match peer.negotiated.kind {
         PeerKind::Ebgp => peer.negotiated.role,
-        PeerKind::Ibgp => None,
+        // RFC 9234 §5: a confederation is one AS.
+        PeerKind::Ibgp | PeerKind::Confederation => None,
     }
 }

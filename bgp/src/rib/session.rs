@@ -49,6 +49,8 @@ pub(super) struct PeerFamily {
     pub(super) end_of_rib: bool,
     /// Paths in the Adj-RIB-In, those that took part in the last decision, and those that won it.
     pub(super) received: usize,
+    /// Of these: not refused by policy or a check.
+    pub(super) accepted: usize,
     pub(super) eligible: usize,
     pub(super) best: usize,
 }

@@ -5,9 +5,11 @@
 //! All of it can change while the session is up: what came is kept as it came and judged again, and what has
 //! been sent is compared with what is to be sent.
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::event::RibPeer;
+use super::family::Family;
 use super::path::Refusal;
 use super::policy::CommunityValue;
 use crate::peer::Negotiated;
@@ -40,6 +42,21 @@ pub struct UpdateRules {
     /// A route reflection client that hears its fellow clients by itself: nothing is reflected between two of
     /// these (RFC 4456 §5).
     pub is_meshed_client: bool,
+    /// It gets an IPv4 default route of ours, whether we have one or not.
+    pub default_v4: bool,
+    /// And an IPv6 one.
+    pub default_v6: bool,
+    /// We are in a confederation (RFC 5065).
+    pub confederation: Option<Confederation>,
+}
+
+/// A peer seen from inside a confederation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Confederation {
+    /// Its AS number, which is ours to everybody outside.
+    pub identifier: Asn,
+    /// The peer's AS belongs to it.
+    pub is_member: bool,
 }
 
 impl Default for UpdateRules {
@@ -53,6 +70,9 @@ impl Default for UpdateRules {
             graceful_shutdown: false,
             policy_required: false,
             is_meshed_client: false,
+            default_v4: false,
+            default_v6: false,
+            confederation: None,
         }
     }
 }
@@ -78,13 +98,40 @@ impl UpdateRules {
     /// Whether a path may take part as far as its attributes say.
     pub(super) fn refusal(&self, attributes: &PathAttributes, negotiated: &Negotiated) -> Refusal {
         let path = &attributes.as_path;
-        match negotiated.kind {
-            PeerKind::Ebgp if self.enforce_first_as && !begins_with(path, negotiated.remote_as) => {
-                Refusal::FirstAs
-            }
-            PeerKind::Ebgp | PeerKind::Ibgp if !self.allow_as_sets && has_set(path) => Refusal::AsSet,
-            PeerKind::Ebgp | PeerKind::Ibgp => Refusal::None,
+        let begins = match negotiated.kind {
+            PeerKind::Ibgp => true,
+            PeerKind::Ebgp => !self.enforce_first_as || first_as(path) == Some(negotiated.remote_as),
+            // RFC 5065 §5: from another member AS anything else is malformed, whether enforced or not.
+            PeerKind::Confederation => match first_member(path) {
+                None => false,
+                Some(first) => !self.enforce_first_as || first == negotiated.remote_as,
+            },
+        };
+        if !begins {
+            Refusal::FirstAs
+        } else if !self.allow_as_sets && has_set(path) {
+            Refusal::AsSet
+        } else {
+            Refusal::None
         }
+    }
+
+    /// How often we stand in a received path: inside a confederation by the number of our member AS in its
+    /// segments, and by its identifier outside of them (RFC 5065 §4).
+    pub(super) fn own_as_count(&self, path: &AsPath, negotiated: &Negotiated) -> usize {
+        let Some(Confederation { identifier, .. }) = self.confederation else {
+            return path.count(negotiated.local_as);
+        };
+        let own = |segment: &Segment| {
+            let is_own = |asn: Asn| match (negotiated.kind, segment.is_confederation()) {
+                // With an AS number of its own (RFC 7705) we have two names there.
+                (PeerKind::Ebgp, _) => asn == identifier || asn == negotiated.local_as,
+                (PeerKind::Ibgp | PeerKind::Confederation, true) => asn == negotiated.local_as,
+                (PeerKind::Ibgp | PeerKind::Confederation, false) => asn == identifier,
+            };
+            segment.asns().iter().filter(|asn| is_own(**asn)).count()
+        };
+        path.0.iter().map(own).sum()
     }
 
     /// Whether a path counts only where there is no other, its attributes being as import policy left them: a
@@ -93,7 +140,14 @@ impl UpdateRules {
         let is_marked = || attributes.communities.contains(&Community::GRACEFUL_SHUTDOWN);
         match kind {
             PeerKind::Ebgp => self.graceful_shutdown || (self.honour_graceful_shutdown && is_marked()),
-            PeerKind::Ibgp => false,
+            PeerKind::Ibgp | PeerKind::Confederation => false,
+        }
+    }
+
+    pub(super) fn originates_default(&self, family: Family) -> bool {
+        match family {
+            Family::V4 => self.default_v4,
+            Family::V6 => self.default_v6,
         }
     }
 
@@ -101,7 +155,7 @@ impl UpdateRules {
     pub(super) fn needs_policy(&self, kind: PeerKind) -> bool {
         match kind {
             PeerKind::Ebgp => self.policy_required,
-            PeerKind::Ibgp => false,
+            PeerKind::Ibgp | PeerKind::Confederation => false,
         }
     }
 }
@@ -121,6 +175,8 @@ pub(super) struct ExportRules {
     graceful_shutdown: bool,
     needs_policy: bool,
     is_meshed_client: bool,
+    default_v4: bool,
+    default_v6: bool,
 }
 
 impl ExportRules {
@@ -128,7 +184,7 @@ impl ExportRules {
         let (rules, negotiated) = (&peer.rules, &peer.negotiated);
         let (private_as, as_override) = match negotiated.kind {
             PeerKind::Ebgp => (rules.private_as, rules.as_override),
-            PeerKind::Ibgp => (PrivateAs::Keep, false),
+            PeerKind::Ibgp | PeerKind::Confederation => (PrivateAs::Keep, false),
         };
         let is_rewritten = as_override || private_as != PrivateAs::Keep;
         Self {
@@ -138,6 +194,8 @@ impl ExportRules {
             graceful_shutdown: rules.graceful_shutdown,
             needs_policy: rules.needs_policy(negotiated.kind),
             is_meshed_client: is_meshed_client(peer),
+            default_v4: rules.default_v4,
+            default_v6: rules.default_v6,
         }
     }
 
@@ -147,6 +205,15 @@ impl ExportRules {
 
     pub(super) fn is_meshed_client(&self) -> bool {
         self.is_meshed_client
+    }
+
+    /// Whether this is the default route that the peer gets from us.
+    pub(super) fn is_own_default(&self, prefix: &IpNet) -> bool {
+        let is_wanted = match prefix {
+            IpNet::V4(_) => self.default_v4,
+            IpNet::V6(_) => self.default_v6,
+        };
+        is_wanted && prefix.prefix_len() == 0
     }
 
     /// Towards an external peer, before our own AS is put in front.
@@ -162,7 +229,7 @@ impl ExportRules {
         }
     }
 
-    /// Towards an internal peer.
+    /// Towards an internal peer, or one of our confederation.
     pub(super) fn to_internal(&self, attributes: &mut PathAttributes) {
         if self.graceful_shutdown {
             make_last_resort(attributes);
@@ -175,10 +242,17 @@ pub(super) fn is_meshed_client(peer: &RibPeer) -> bool {
     peer.rules.is_meshed_client && peer.reflector_client.is_some()
 }
 
-fn begins_with(path: &AsPath, asn: Asn) -> bool {
-    match path.0.first() {
-        Some(Segment::Sequence(asns)) => asns.first() == Some(&asn),
-        Some(Segment::Set(_) | Segment::ConfedSequence(_) | Segment::ConfedSet(_)) | None => false,
+fn first_as(path: &AsPath) -> Option<Asn> {
+    match path.0.first()? {
+        Segment::Sequence(asns) => asns.first().copied(),
+        Segment::Set(_) | Segment::ConfedSequence(_) | Segment::ConfedSet(_) => None,
+    }
+}
+
+fn first_member(path: &AsPath) -> Option<Asn> {
+    match path.0.first()? {
+        Segment::ConfedSequence(asns) => asns.first().copied(),
+        Segment::Sequence(_) | Segment::Set(_) | Segment::ConfedSet(_) => None,
     }
 }
 

@@ -81,6 +81,7 @@ impl Rib {
                 table.rejudge(&mut self.shared, (!all).then_some(peers.as_slice()));
             });
         }
+        self.check_prefix_limits();
     }
 
     /// Moves members to the group of their export policy. After the decision, so that what is decided anew
@@ -230,6 +231,7 @@ impl Rib {
         }
         self.end_of_rib();
         self.mark_answers(RefreshSubtype::End, Group::end_answers);
+        self.check_sent_limits();
         !self.effects.is_empty()
     }
 

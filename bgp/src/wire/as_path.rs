@@ -161,6 +161,22 @@ impl AsPath {
         }
     }
 
+    /// The same inside a confederation, with AS_CONFED_SEQUENCE (RFC 5065 §4 b).
+    pub fn prepend_confederation(&mut self, asn: Asn) {
+        match self.0.first_mut() {
+            Some(Segment::ConfedSequence(asns)) if asns.len() < MAX_SEGMENT_LEN => asns.insert(0, asn),
+            Some(
+                Segment::Sequence(_) | Segment::Set(_) | Segment::ConfedSequence(_) | Segment::ConfedSet(_),
+            )
+            | None => self.0.insert(0, Segment::ConfedSequence(smallvec::smallvec![asn])),
+        }
+    }
+
+    /// Takes out what is nobody's business outside of the confederation (RFC 5065 §4 c).
+    pub fn remove_confederation(&mut self) {
+        self.0.retain(|segment| !segment.is_confederation());
+    }
+
     /// Reads the value of AS_PATH, or of AS4_PATH with `four_octets`.
     ///
     /// Every way of RFC 7606 §7.2 to be malformed is an error, and AS 0 is (RFC 7607 §2).

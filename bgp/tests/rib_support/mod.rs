@@ -6,6 +6,7 @@
 // interop-tests/fuzz takes the rest of this module.
 #[cfg(not(fuzzing))]
 pub(crate) mod naive_policy;
+#[cfg(not(fuzzing))]
 pub(crate) mod naive_rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bgp::peer::{Negotiated, NextHopMode, PeerRestart};
+use bgp::peer::{Negotiated, NextHopMode, PeerRestart, PrefixExcess};
 use bgp::rib::snapshot::{PathUsage, RouteSelection, RouteSnapshot};
 use bgp::rib::{
     BestPath, DecisionRules, ExportPolicy, MultipathRules, NextHopStatus, OriginatedRoute, Retain, Rib,
@@ -65,7 +66,7 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
     let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, index));
     let remote_as = match kind {
         PeerKind::Ibgp => LOCAL_AS,
-        PeerKind::Ebgp => Asn(65000 + u32::from(index)),
+        PeerKind::Ebgp | PeerKind::Confederation => Asn(65000 + u32::from(index)),
     };
     RibPeer {
         peer: peer_id(index.into()),
@@ -347,8 +348,8 @@ impl World {
                 self.log.push(format!("untrack {next_hop}"));
                 assert!(self.tracked.remove(&next_hop), "{next_hop} was not tracked");
             }
-            RibEffect::TooManyPrefixes { peer, family, received } => {
-                self.log.push(format!("{peer} sent {received} prefixes, most of {family}"));
+            RibEffect::TooManyPrefixes { peer, excess: PrefixExcess { count, family, prefixes } } => {
+                self.log.push(format!("{peer}: {prefixes} prefixes {count}, most of {family}"));
             }
             RibEffect::InSync => {
                 self.log.push("in sync".to_owned());

@@ -15,8 +15,18 @@ pub(crate) fn rules() -> impl Strategy<Value = UpdateRules> {
     ];
     let often = || prop::bool::weighted(0.8);
     let seldom = || prop::bool::weighted(0.2);
-    (seldom(), often(), private_as, any::<bool>(), any::<bool>(), seldom(), seldom(), any::<bool>()).prop_map(
-        |(first, sets, private_as, as_override, honours, shuts, needs_policy, is_meshed_client)| {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (seldom(), often(), private_as, any::<bool>(), any::<bool>(), seldom(), seldom(), flags).prop_map(
+        |(
+            first,
+            sets,
+            private_as,
+            as_override,
+            honours,
+            shuts,
+            needs_policy,
+            (is_meshed_client, default_v4, default_v6),
+        )| {
             UpdateRules {
                 enforce_first_as: first,
                 allow_as_sets: sets,
@@ -26,6 +36,9 @@ pub(crate) fn rules() -> impl Strategy<Value = UpdateRules> {
                 graceful_shutdown: shuts,
                 policy_required: needs_policy,
                 is_meshed_client,
+                default_v4,
+                default_v6,
+                confederation: None,
             }
         },
     )

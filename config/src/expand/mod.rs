@@ -11,16 +11,18 @@ mod export;
 mod overlap;
 mod password;
 mod peering;
+mod services;
 mod session;
 mod speaker;
 mod update_rules;
 
 pub use dynamic::SessionTemplate;
-pub use export::{ExportPolicy, ExportRule, export_policy, own_blocks, prefix_advertisements};
+pub use export::{ExportPolicy, ExportRule, ExportVerdict, export_policy, own_blocks, prefix_advertisements};
 pub use password::Unstartable;
+pub use services::{service_ranges, service_routes};
 pub use session::{Session, SessionOrigin};
 pub use speaker::{NORMAL_ROUTE_PRIORITY_DEFAULT, PORT_DEFAULT, Speaker};
-pub use update_rules::SessionRules;
+pub use update_rules::{SessionConfederation, SessionRules};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +77,9 @@ pub fn sessions(resources: &Resources, node_name: &str) -> Expansion {
     problems.extend(drop_missing_filters(resources, &mut sessions));
     problems.extend(roles_without_effect(resources, &sessions));
     problems.extend(update_rules::without_effect(resources, &sessions));
-    update_rules::apply_node(resources, node_name, &mut sessions);
+    problems.extend(update_rules::default_of_no_family(resources, &sessions));
+    update_rules::apply_node(resources, &local, &mut sessions);
+    problems.extend(update_rules::outside_nodes(resources, &sessions));
     problems.extend(peering.into_problems());
     sessions.sort_by(|left, right| left.name.cmp(&right.name));
     let (sessions, templates) = separate(sessions, &mut prefixes);

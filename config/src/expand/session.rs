@@ -335,7 +335,13 @@ impl Session {
             write!(f, " role {role:?}{}", if self.role_strict { " strict" } else { "" })?;
         }
         if let Some(limit) = &self.maximum_prefixes {
-            write!(f, " maximum-prefixes {}", limit.received)?;
+            f.write_str(" maximum-prefixes")?;
+            let counts = [("", limit.received), (" accepted", limit.accepted), (" sent", limit.sent)];
+            for (name, bound) in counts {
+                if let Some(bound) = bound {
+                    write!(f, "{name} {bound}")?;
+                }
+            }
         }
         if let Some(gateway) = self.reachable_by {
             write!(f, " reachable by {gateway}")?;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::address::MaskedCidr;
 use super::{
-    Asn, BestPath, CommunityValue, Metadata, PasswordSource, Seconds, best_path, metadata, secret, unique,
+    Asn, BestPath, CommunityValue, Confederation, Metadata, PasswordSource, Seconds, ServiceRanges,
+    best_path, confederation, metadata, secret, service_ranges, unique,
 };
 use crate::document::{Entry, Field, Fields};
 use ipnet::IpNet;
@@ -72,6 +73,12 @@ pub struct BgpConfigurationSpec {
     /// Whether next hops may be found through a default route; default true. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolve_through_default: Option<bool>,
+    /// Ranges of services that nodes announce.
+    #[serde(flatten)]
+    pub service_ranges: ServiceRanges,
+    /// Several ASes that are one to everybody else (RFC 5065). An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confederation: Option<Confederation>,
     /// A reflector reflects between its clients; default true. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_to_client_reflection: Option<bool>,
@@ -123,7 +130,6 @@ const PREFIX_ADVERTISEMENTS: &[Field] = &[
     Field::honoured("cidr", "10.250.0.0/16", "every route inside it"),
     Field::honoured("communities", "['65001:200']", "up to 50 values, or names of communities"),
 ];
-const CIDR: &[Field] = &[Field::refused("cidr", "", "10.96.0.0/12", "a range")];
 
 const SPEC: &[Field] = &[
     Field::informational("logSeverityScreen", "Debug", "how much BIRD logs; use manx.toml's means instead"),
@@ -164,6 +170,12 @@ const SPEC: &[Field] = &[
         "BGP next hops may be found through a default route; default true",
     ),
     Field::additive(
+        "confederation",
+        "{identifier: 3000, members: [64601]}",
+        "several ASes that are one to everybody else (RFC 5065)",
+    )
+    .with(confederation::FIELDS),
+    Field::additive(
         "clientToClientReflection",
         "false",
         "false: clients of a reflector are a mesh of their own, nothing goes between them; default true",
@@ -180,18 +192,10 @@ const SPEC: &[Field] = &[
     ),
     Field::additive("bestPath", "{compareRouterID: true}", "how paths to one destination are compared")
         .with(best_path::FIELDS),
-    Field::refused("serviceClusterIPs", "", "[{cidr: 10.96.0.0/12}]", "service ranges to advertise")
-        .with(CIDR),
-    Field::refused("serviceExternalIPs", "", "[{cidr: 10.9.0.0/16}]", "service ranges to advertise")
-        .with(CIDR),
-    Field::refused("serviceLoadBalancerIPs", "", "[{cidr: 10.9.0.0/16}]", "service ranges to advertise")
-        .with(CIDR),
-    Field::refused(
-        "serviceLoadBalancerAggregation",
-        "Enabled",
-        "Disabled",
-        "advertise each address by itself",
-    ),
+    service_ranges::CLUSTER_IPS,
+    service_ranges::EXTERNAL_IPS,
+    service_ranges::LOAD_BALANCER_IPS,
+    service_ranges::LOAD_BALANCER_AGGREGATION,
     Field::honoured("communities", "[{name: a, value: '1:2'}]", "names for communities; up to 500")
         .with(COMMUNITIES),
     Field::honoured(
@@ -277,6 +281,8 @@ impl BgpConfigurationSpec {
             prefix_advertisements: prefix_advertisements(spec, &communities),
             communities,
             resolve_through_default: spec.entry("resolveThroughDefault").and_then(|entry| entry.boolean()),
+            service_ranges: ServiceRanges::read(spec),
+            confederation: Confederation::read(spec),
             client_to_client_reflection: spec
                 .entry("clientToClientReflection")
                 .and_then(|entry| entry.boolean()),

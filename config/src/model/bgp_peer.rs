@@ -265,6 +265,7 @@ const SPEC: &[Field] = &[
     update_rules::AS_OVERRIDE,
     update_rules::HONOUR_GRACEFUL_SHUTDOWN,
     update_rules::GRACEFUL_SHUTDOWN,
+    update_rules::DEFAULT_ORIGINATE,
     Field::additive("shutdown", "{message: fibre works}", "administratively down: true, or with a message")
         .with(limits::SHUTDOWN),
     Field::additive(
@@ -326,7 +327,7 @@ impl BgpPeerSpec {
         let ttl_security: Option<u8> = spec.entry("ttlSecurity").and_then(|entry| entry.integer(0..=255));
         let source_address = spec.entry("sourceAddress").and_then(|entry| entry.choice(&sources));
         let reverse_peering = spec.entry("reversePeering").and_then(|entry| entry.choice(&reverse));
-        let families = families(spec);
+        let families = families(spec, "families");
         let interface = link::interface(spec, remote.as_ref());
         let extended_next_hop = link::extended_next_hop(spec, &families);
         let filters = spec.entry("filters").map(|entry| entry.list()).unwrap_or_default();
@@ -459,9 +460,9 @@ fn as_number(spec: &Fields<'_>) -> Option<Asn> {
     number.and_then(|entry| entry.parse_scalar())
 }
 
-fn families(spec: &Fields<'_>) -> Vec<Family> {
+pub(super) fn families(spec: &Fields<'_>, name: &str) -> Vec<Family> {
     let choices = [("ipv4-unicast", Family::Ipv4Unicast), ("ipv6-unicast", Family::Ipv6Unicast)];
-    let items = spec.entry("families").map(|entry| entry.list()).unwrap_or_default();
+    let items = spec.entry(name).map(|entry| entry.list()).unwrap_or_default();
     unique(&items, |entry| entry.choice(&choices))
 }
 

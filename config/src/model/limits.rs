@@ -5,12 +5,19 @@ use serde::Serialize;
 use super::Seconds;
 use crate::document::{Data, Field, Fields};
 
-/// How many prefixes a peer may send.
+/// How many prefixes may be exchanged with a peer, of all families together. At least one is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MaximumPrefixes {
-    /// Of all families together, before any policy; at least 1.
-    pub received: u32,
+    /// That the peer may send, before any policy; at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<u32>,
+    /// That may be left of these by filters; at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<u32>,
+    /// That the peer may be sent; at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<u32>,
     /// What happens with one more.
     pub action: LimitAction,
     /// With [`LimitAction::Restart`]: when the session may come back; 0: when the limit changes.
@@ -82,7 +89,9 @@ pub struct Shutdown {
 const MESSAGE_OCTETS_MAX: usize = 255;
 
 pub(crate) const MAXIMUM_PREFIXES: &[Field] = &[
-    Field::additive("received", "1000", "the most that are allowed, before any policy, from 1"),
+    Field::additive("received", "1000", "the most that the peer may send, before any policy, from 1"),
+    Field::additive("accepted", "500", "the most that filters may leave of these, from 1"),
+    Field::additive("sent", "200", "the most that the peer may be sent, from 1"),
     Field::additive("action", "Warn", "Warn, Restart or Shutdown with one more; default Restart"),
     Field::additive("restartTime", "1m", "Restart: time until the next attempt; default 5m; 0s: as Shutdown"),
 ];
@@ -98,14 +107,20 @@ impl MaximumPrefixes {
             ("Shutdown", LimitAction::Shutdown),
         ];
         let limit = spec.fields("maximumPrefixes")?;
-        let received = limit.required("received", "how many are allowed");
+        let bound = |name| limit.entry(name).and_then(|entry| entry.integer(1..=i128::from(u32::MAX)));
+        let (received, accepted, sent) = (bound("received"), bound("accepted"), bound("sent"));
+        if ["received", "accepted", "sent"].iter().all(|name| limit.entry(name).is_none()) {
+            limit.report(
+                "received",
+                "is missing: say how many prefixes are received, accepted or sent at most",
+            );
+        }
         let action = limit.entry("action").and_then(|entry| entry.choice(&actions)).unwrap_or_default();
         let restart_time = limit.entry("restartTime").and_then(|entry| entry.parse_scalar());
         if restart_time.is_some() && action != LimitAction::Restart {
             limit.report("restartTime", "has no meaning without action Restart: remove it");
         }
-        let received = received?.integer(1..=i128::from(u32::MAX))?;
-        Some(Self { received, action, restart_time })
+        Some(Self { received, accepted, sent, action, restart_time })
     }
 }
 

@@ -18,6 +18,7 @@ mod bgp_set;
 mod block_affinity;
 mod community;
 mod community_pattern;
+mod confederation;
 mod dynamic_peers;
 mod ip_pool;
 mod limits;
@@ -28,6 +29,7 @@ mod node;
 mod seconds;
 mod secret;
 pub mod selector;
+mod service_ranges;
 mod tcp_ao;
 mod timing;
 mod update_rules;
@@ -64,6 +66,7 @@ pub use community_pattern::{
     CommunityPattern, CommunityPatternError, PatternForm, RouteCommunity, RouteCommunityError,
     RouteCommunityValue,
 };
+pub use confederation::Confederation;
 pub use dynamic_peers::{AsRange, AsRangeError, DynamicPeers, MAXIMUM_DYNAMIC_PEERS_DEFAULT};
 pub(crate) use ip_pool::overlap;
 pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
@@ -75,6 +78,7 @@ pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, 
 pub use seconds::{Seconds, SecondsError};
 pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
+pub use service_ranges::{Aggregation, ServiceRange, ServiceRanges};
 pub use tcp_ao::{TcpAo, TcpAoAlgorithm, TcpAoKey};
 pub use timing::{IDLE_HOLD_TIME_DEFAULT, MAXIMUM_IDLE_HOLD_TIME_DEFAULT, PeerTiming};
 pub use update_rules::{RemovePrivateAs, UpdateRules};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Family;
 use crate::document::{Field, Fields};
 
 /// As BGPPeer has them, flat among its other fields. All are additions of ours. `None`: not said.
@@ -26,6 +27,9 @@ pub struct UpdateRules {
     /// The session is about to go away (RFC 8326).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub graceful_shutdown: bool,
+    /// The families in which the peer gets a default route of the node, without repetitions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub default_originate: Vec<Family>,
 }
 
 /// What happens to private AS numbers (RFC 6996) in what leaves to an external peer.
@@ -75,6 +79,11 @@ pub(super) const GRACEFUL_SHUTDOWN: Field = Field::additive(
     "true",
     "maintenance ahead: say so in what is sent, and use what comes last (RFC 8326); default false",
 );
+pub(super) const DEFAULT_ORIGINATE: Field = Field::additive(
+    "defaultOriginate",
+    "[ipv4-unicast]",
+    "families in which the peer, and only it, gets a default route of the node; default none",
+);
 
 impl UpdateRules {
     pub(crate) fn read(spec: &Fields<'_>) -> Self {
@@ -95,6 +104,7 @@ impl UpdateRules {
             as_override: truth("asOverride").unwrap_or_default(),
             honour_graceful_shutdown: truth("honourGracefulShutdown"),
             graceful_shutdown: truth("gracefulShutdown").unwrap_or_default(),
+            default_originate: super::bgp_peer::families(spec, "defaultOriginate"),
         }
     }
 }

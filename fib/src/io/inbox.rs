@@ -26,6 +26,7 @@ struct Slots {
     learned: BTreeMap<IpNet, Option<LearnedRoute>>,
     own_blocks: Option<Vec<IpNet>>,
     peer_gateways: Option<Vec<(IpAddr, IpAddr)>>,
+    withheld: Option<Vec<IpNet>>,
     /// True to track, false to stop.
     tracked: BTreeMap<NextHopKey, bool>,
     learned_in_sync: bool,
@@ -37,6 +38,7 @@ struct Slots {
 #[derive(Debug, Default)]
 pub(super) struct Work {
     config: Option<FibConfig>,
+    withheld: Option<Vec<IpNet>>,
     learned: btree_map::IntoIter<IpNet, Option<LearnedRoute>>,
     rest: std::vec::IntoIter<FibEvent>,
     pub(super) closed: bool,
@@ -57,6 +59,7 @@ impl Inbox {
             }
             FibEvent::OwnBlocks(blocks) => slots.own_blocks = Some(blocks),
             FibEvent::PeerGateways(gateways) => slots.peer_gateways = Some(gateways),
+            FibEvent::Withheld(ranges) => slots.withheld = Some(ranges),
             FibEvent::LearnedInSync => slots.learned_in_sync = true,
             FibEvent::TrackNextHop(next_hop) => {
                 slots.tracked.insert(next_hop, true);
@@ -100,6 +103,7 @@ impl Inbox {
         rest.extend(slots.learned_in_sync.then_some(FibEvent::LearnedInSync));
         Work {
             config: slots.config,
+            withheld: slots.withheld,
             learned: slots.learned.into_iter(),
             rest: rest.into_iter(),
             closed: slots.closed,
@@ -119,12 +123,16 @@ impl Iterator for Work {
         self.config
             .take()
             .map(FibEvent::Configure)
+            .or_else(|| self.withheld.take().map(FibEvent::Withheld))
             .or_else(|| self.learned.next().map(|(prefix, route)| FibEvent::Learned { prefix, route }))
             .or_else(|| self.rest.next())
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let exact = usize::from(self.config.is_some()) + self.learned.len() + self.rest.len();
+        let exact = usize::from(self.config.is_some())
+            + usize::from(self.withheld.is_some())
+            + self.learned.len()
+            + self.rest.len();
         (exact, Some(exact))
     }
 }

@@ -136,3 +136,23 @@ fn another_table_is_read_before_it_is_written_and_the_old_one_is_cleared() {
     assert_eq!(w.ours().lines().count(), 4);
     assert!(w.fib.summary().in_sync, "{:?}", w.fib.summary());
 }
+
+/// What a node answers itself is not forwarded to another, however it came to be learned; and back.
+#[test]
+fn learned_routes_in_withheld_ranges_are_not_installed() {
+    let withheld =
+        |ranges: &[&str]| FibEvent::Withheld(ranges.iter().map(|range| range.parse().unwrap()).collect());
+    let mut w = settled();
+    w.give(withheld(&["10.96.0.0/12"]));
+    w.kernel.take_writes();
+    w.learn("10.96.0.0/12", &["10.0.0.2"]);
+    w.learn("10.96.1.1/32", &["10.0.0.2"]);
+    assert_eq!(w.kernel.take_writes(), [""; 0]);
+    let one = ["10.96.0.0/12", "10.96.1.1/32"];
+    w.give(withheld(&[]));
+    let add = |prefix: &str| format!("add {prefix} via 10.0.0.2 dev eth0 proto 109 metric 1024");
+    assert_eq!(w.kernel.take_writes(), one.map(add));
+    w.give(withheld(&["10.96.0.0/12", "10.9.0.0/16"]));
+    let del = |prefix: &str| format!("del {prefix} via 10.0.0.2 dev eth0 proto 109 metric 1024");
+    assert_eq!(w.kernel.take_writes(), one.map(del));
+}

@@ -81,7 +81,9 @@ impl Machine {
             12 => PeerEvent::Unread { role },
             13 => PeerEvent::Backlog { role, waiting: input.arbitrary()? },
             14 => {
-                let limit = PeerEvent::TooManyPrefixes { role, family: AfiSafi::IPV4_UNICAST, received: 11 };
+                let count = PrefixCount::Received;
+                let excess = PrefixExcess { count, family: AfiSafi::IPV4_UNICAST, prefixes: 11 };
+                let limit = PeerEvent::TooManyPrefixes { role, excess };
                 if input.arbitrary()? {
                     let config = config(input)?;
                     self.peer.reconfigure(config, self.now);
@@ -144,7 +146,10 @@ impl Machine {
                 PeerEffect::Update(_) | PeerEffect::Refresh(_) => {
                     assert_eq!(self.ups, self.downs + 1, "routes without a session");
                 }
-                PeerEffect::Connect | PeerEffect::CancelConnect | PeerEffect::Close { .. } => {}
+                PeerEffect::Connect
+                | PeerEffect::CancelConnect
+                | PeerEffect::Close { .. }
+                | PeerEffect::Expired => {}
             }
             assert!(self.ups - self.downs <= 1, "two sessions at once");
         }
@@ -166,7 +171,12 @@ fn config(input: &mut Unstructured<'_>) -> Result<NeighborConfig> {
         RouterId(Ipv4Addr::new(10, 0, 0, 1)),
     );
     let restart = GracefulRestartConfig { restart_time_secs: 120, restarting: input.arbitrary()? };
-    let limit = PrefixLimit { received: 10, action: PrefixLimitAction::Restart { after_secs: 60 } };
+    let limit = PrefixLimit {
+        received: Some(10),
+        accepted: None,
+        sent: None,
+        action: PrefixLimitAction::Restart { after_secs: 60 },
+    };
     Ok(NeighborConfig {
         hold_time_secs: *input.choose(&[0, 3, 90, u16::MAX])?,
         keepalive_secs: *input.choose(&[None, Some(1), Some(u16::MAX)])?,

@@ -266,6 +266,10 @@ fn rules(input: &mut Unstructured<'_>) -> Result<UpdateRules> {
         honour_graceful_shutdown: input.arbitrary()?,
         graceful_shutdown: input.arbitrary()?,
         policy_required: input.arbitrary()?,
+        is_meshed_client: input.arbitrary()?,
+        default_v4: input.arbitrary()?,
+        default_v6: input.arbitrary()?,
+        confederation: None,
     })
 }
 

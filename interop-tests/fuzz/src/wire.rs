@@ -111,6 +111,7 @@ pub fn context(options: u8) -> DecodeContext {
     DecodeContext {
         four_octet_as: options & 1 == 0,
         extended_message: options & 2 == 0,
+        extended_next_hop: options & 32 != 0,
         kind: if options & 4 == 0 { PeerKind::Ebgp } else { PeerKind::Ibgp },
         add_path_receive,
     }

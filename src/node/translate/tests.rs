@@ -18,7 +18,7 @@ metadata: {name: tor}
 spec: {peerIP: 192.0.2.254, asNumber: 65001, holdTime: 9s, maxRestartTime: 33s, linkBandwidth: 10Gbps}
 ";
 
-fn resources(texts: &[&str]) -> Resources {
+pub(super) fn resources(texts: &[&str]) -> Resources {
     let mut catalog = Catalog::default();
     for (nth, text) in texts.iter().enumerate() {
         let file = format!("{nth}.yaml");

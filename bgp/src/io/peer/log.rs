@@ -34,11 +34,11 @@ impl NeighborTask {
     /// A limit that ends the session is logged with its end.
     pub(super) fn log_over_limit(&self, event: &PeerEvent) {
         let NeighborConfig { name, address, prefix_limit, .. } = self.peer.config();
-        if let (PeerEvent::TooManyPrefixes { received, .. }, Some(limit)) = (event, prefix_limit)
+        if let (PeerEvent::TooManyPrefixes { excess, .. }, Some(limit)) = (event, prefix_limit)
             && limit.action == PrefixLimitAction::Warn
         {
-            let allowed = limit.received;
-            warn!(neighbor = %name, %address, received, allowed, "more prefixes than maximumPrefixes allows");
+            let (prefixes, count, allowed) = (excess.prefixes, excess.count, limit.of(excess.count));
+            warn!(neighbor = %name, %address, prefixes, %count, allowed, "more prefixes than maximumPrefixes allows");
         }
     }
 

@@ -212,9 +212,6 @@ impl NeighborTask {
                 config.shutdown.clone().map_or(StopReason::ConfigurationChange, StopReason::Shutdown);
             self.handle(PeerEvent::Stop(reason), now);
         }
-        if self.session.is_some() && config.prefix_limit != self.peer.config().prefix_limit {
-            self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit: config.prefix_limit });
-        }
         let secs = config.timing.advertisement_interval_secs;
         if self.session.is_some() && secs != self.peer.config().timing.advertisement_interval_secs {
             self.feed.push_event(RibEvent::AdvertisementInterval { peer: self.id, secs });
@@ -228,6 +225,7 @@ impl NeighborTask {
             let maximum = add_path_maximum;
             self.feed.push_event(RibEvent::AddPathMaximum { peer: self.id, maximum });
         }
+        let old_limit = self.peer.config().prefix_limit;
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
         let old = policies(self.peer.config());
@@ -246,6 +244,11 @@ impl NeighborTask {
         let client = self.peer.config().reflector_client;
         if client != old_client {
             self.feed.push_event(RibEvent::ReflectorClientChanged { peer: self.id, client });
+        }
+        // After what decides how many are accepted.
+        let limit = self.peer.config().prefix_limit;
+        if self.session.is_some() && limit != old_limit {
+            self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit });
         }
         if rotates {
             self.rotate_password(now);
@@ -381,8 +384,8 @@ impl NeighborTask {
                     self.counters.updates_sent += count_messages(&messages);
                     connection.outbox.push_bulk(messages);
                 }
-                ToPeer::TooManyPrefixes { family, received } => {
-                    over_limit = Some(PeerEvent::TooManyPrefixes { role, family, received });
+                ToPeer::TooManyPrefixes(excess) => {
+                    over_limit = Some(PeerEvent::TooManyPrefixes { role, excess });
                 }
             }
         }

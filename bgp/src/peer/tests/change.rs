@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::ClusterId;
-use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict};
+use crate::rib::{Confederation, Matches, Policy, PolicyRule, PolicyVerdict};
 use crate::wire::BgpRole;
 
 type Row = (&'static str, fn(&mut NeighborConfig), ConfigChange);
@@ -19,10 +19,14 @@ fn an_ao_key() -> AoKey {
     AoKey { send_id: 1, receive_id: 1, algorithm, secret }
 }
 
+fn outside() -> Confederation {
+    Confederation { identifier: Asn(9), is_member: false }
+}
+
 #[test]
 fn what_each_field_costs() {
     use ConfigChange::{Live, None, Replace, Reset};
-    let table: [Row; 38] = [
+    let table: [Row; 39] = [
         ("nothing", |_| {}, None),
         ("name", |c| c.name.push('x'), Live),
         ("description", |c| c.description.push('x'), Live),
@@ -59,6 +63,7 @@ fn what_each_field_costs() {
         ("reflector_client", |c| c.reflector_client = Some(ClusterId(Ipv4Addr::LOCALHOST)), Live),
         ("import", |c| c.import = Arc::new(a_policy()), Live),
         ("rules", |c| c.rules.as_override = true, Live),
+        ("confederation identifier", |c| c.rules.confederation = Some(outside()), Live),
         ("export", |c| c.export = Arc::new(a_policy()), Live),
         ("the greatest counts", |c| (c.passive, c.port) = (true, 1), Reset),
     ];
@@ -87,4 +92,15 @@ fn another_range_of_as_numbers_is_no_reset_by_itself() {
     let old = with(&[(65010, 65020)]);
     assert_eq!(ConfigChange::between(&old, &with(&[(65001, 65001), (65010, 65020)])), ConfigChange::Live);
     assert_eq!(ConfigChange::between(&old, &with(&[(65000, 65000)])), ConfigChange::Reset, "internal");
+}
+
+/// RFC 5065: the kind of a session is as good as said in the OPEN.
+#[test]
+fn an_outside_as_becomes_a_member_of_the_confederation() {
+    let mut old = config(1, 2);
+    (old.local_as, old.remote_as) = (Asn(1), Asn(2));
+    old.rules.confederation = Some(outside());
+    let mut new = old.clone();
+    new.rules.confederation = Some(Confederation { is_member: true, ..outside() });
+    assert_eq!(ConfigChange::between(&old, &new), ConfigChange::Reset);
 }

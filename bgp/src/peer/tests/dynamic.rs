@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::PeerKind;
+use crate::peer::{PrefixCount, PrefixExcess};
 
 const GRACE: Duration = Duration::from_secs(DYNAMIC_GRACE_SECS);
 
@@ -160,8 +161,8 @@ fn it_stays_down_where_the_limit_says_so() {
     let mut peer = dialled(config.clone(), now);
     feed(&mut peer, received(Role::Incoming, Message::Open(open(2))), now);
     feed(&mut peer, received(Role::Incoming, Message::Keepalive), now);
-    let over =
-        PeerEvent::TooManyPrefixes { role: Role::Incoming, family: AfiSafi::IPV4_UNICAST, received: 11 };
+    let excess = PrefixExcess { count: PrefixCount::Received, family: AfiSafi::IPV4_UNICAST, prefixes: 11 };
+    let over = PeerEvent::TooManyPrefixes { role: Role::Incoming, excess };
     assert_eq!(feed(&mut peer, over, now), "6/1< close< down");
     assert_eq!((peer.state(), peer.next_deadline()), (State::Idle, None));
     peer.reconfigure(NeighborConfig { prefix_limit: None, ..config }, now);

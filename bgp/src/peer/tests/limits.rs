@@ -3,7 +3,12 @@
 use super::*;
 
 fn too_many(received: u64) -> PeerEvent {
-    PeerEvent::TooManyPrefixes { role: Role::Outgoing, family: AfiSafi::IPV6_UNICAST, received }
+    of(PrefixCount::Received, received)
+}
+
+fn of(count: PrefixCount, prefixes: u64) -> PeerEvent {
+    let excess = PrefixExcess { count, family: AfiSafi::IPV6_UNICAST, prefixes };
+    PeerEvent::TooManyPrefixes { role: Role::Outgoing, excess }
 }
 
 fn limited(action: PrefixLimitAction) -> NeighborConfig {
@@ -26,7 +31,7 @@ fn rfc4486_too_many_prefixes_hold_idle_for_the_restart_time() {
     assert_eq!(effects(&mut peer), "close down");
     assert_eq!(feed(&mut peer, connected(Role::Incoming), now), "close<", "Idle refuses connections");
     let error = peer.snapshot(now).last_error.unwrap();
-    assert!(error.contains("11 prefixes, 10 are allowed; tried again in 300 s"), "{error}");
+    assert!(error.contains("11 prefixes received, 10 are allowed; tried again in 300 s"), "{error}");
     let ended = now;
     assert_eq!(wake(&mut peer, &mut now), "dial");
     assert_eq!(now - ended, 300 * SECOND);
@@ -41,7 +46,7 @@ fn too_many_prefixes_shut_down_until_the_limit_changes() {
     assert_eq!((peer.state(), peer.next_deadline()), (State::Idle, None));
     peer.reconfigure(NeighborConfig { description: "x".to_owned(), ..shutdown.clone() }, now);
     assert_eq!((effects(&mut peer).as_str(), peer.state()), ("", State::Idle));
-    let raised = PrefixLimit { received: 11, ..limit(PrefixLimitAction::Shutdown) };
+    let raised = PrefixLimit { received: Some(11), ..limit(PrefixLimitAction::Shutdown) };
     peer.reconfigure(NeighborConfig { prefix_limit: Some(raised), ..shutdown }, now);
     assert_eq!((effects(&mut peer).as_str(), peer.state()), ("dial", State::Connect));
 }
@@ -71,5 +76,21 @@ fn rfc9003_an_administratively_shut_peer_stays_idle_and_says_why() {
         assert!(error.contains("administrative shutdown: fibre works"), "{error}");
         peer.reconfigure(config(1, 2), now);
         assert_eq!(feed(&mut peer, PeerEvent::Start, now), "dial");
+    }
+}
+
+/// Each count has its limit; what we send too much of is no Maximum Prefixes of the neighbor's (RFC 4486 §4).
+#[test]
+fn accepted_and_sent_prefixes_have_limits_of_their_own() {
+    let now = Instant::now();
+    for (count, fits, subcode) in
+        [(PrefixCount::Received, 10, "6/1"), (PrefixCount::Accepted, 8, "6/1"), (PrefixCount::Sent, 6, "6/2")]
+    {
+        let shutdown = limited(PrefixLimitAction::Shutdown);
+        let mut peer = peer_in(State::Established, Role::Outgoing, shutdown, now);
+        assert_eq!(feed(&mut peer, of(count, fits), now), "", "{count}");
+        assert_eq!(feed(&mut peer, of(count, fits + 1), now), format!("{subcode} close down"), "{count}");
+        let error = peer.snapshot(now).last_error.unwrap();
+        assert!(error.contains(&format!("{} prefixes {count}, {fits} are allowed", fits + 1)), "{error}");
     }
 }

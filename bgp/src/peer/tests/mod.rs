@@ -36,7 +36,7 @@ fn config(us: u8, n: u8) -> NeighborConfig {
 
 /// At most 10 prefixes.
 fn limit(action: PrefixLimitAction) -> PrefixLimit {
-    PrefixLimit { received: 10, action }
+    PrefixLimit { received: Some(10), accepted: Some(8), sent: Some(6), action }
 }
 
 fn with_restart(mut config: NeighborConfig, restarting: bool) -> NeighborConfig {

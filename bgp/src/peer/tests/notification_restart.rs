@@ -1,6 +1,7 @@
 //! RFC 8538: which ends of a session begin a graceful restart, and what is said so that one does not.
 
 use super::*;
+use crate::peer::{PrefixCount, PrefixExcess};
 use crate::wire::GracefulRestartCapability;
 
 /// With their N bit as given; ours is always set.
@@ -105,8 +106,9 @@ fn rfc8538_every_end_of_a_session_with_and_without_the_bit() {
         (
             "it sends too much",
             |peer, now| {
-                let (role, family) = (Role::Outgoing, AfiSafi::IPV4_UNICAST);
-                peer.handle(PeerEvent::TooManyPrefixes { role, family, received: 11 }, now);
+                let (count, family) = (PrefixCount::Received, AfiSafi::IPV4_UNICAST);
+                let excess = PrefixExcess { count, family, prefixes: 11 };
+                peer.handle(PeerEvent::TooManyPrefixes { role: Role::Outgoing, excess }, now);
             },
             Some((6, 1)),
             [false, false],

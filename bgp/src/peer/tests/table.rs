@@ -69,6 +69,12 @@ fn inputs() -> Vec<(&'static str, input::Input)> {
         ("malformed", Input::Malformed(role, malformed)),
         ("Unread", Input::Unread(role)),
         ("Backlog", Input::Backlog(role, true)),
-        ("too many", Input::TooManyPrefixes(role, AfiSafi::IPV4_UNICAST, 11)),
+        (
+            "too many",
+            Input::TooManyPrefixes(
+                role,
+                PrefixExcess { count: PrefixCount::Received, family: AfiSafi::IPV4_UNICAST, prefixes: 11 },
+            ),
+        ),
     ]
 }

@@ -246,6 +246,7 @@ impl Rib {
             Refusal::ClusterLoop => Ineligible::ClusterLoop,
             Refusal::Policy => Ineligible::Policy(self.rejecting_rule(prefix, path)),
             Refusal::RouteLeak => Ineligible::RouteLeak,
+            Refusal::PeerDefault => Ineligible::PeerDefault,
             Refusal::OwnNextHop => Ineligible::NextHop("it is our own address (RFC 4271 §5.1.3)".to_owned()),
             Refusal::None => {
                 let set = self.shared.attributes.get(path.attributes);
@@ -269,7 +270,7 @@ impl Rib {
         let route = PolicyRoute {
             prefix,
             source: SourceMatch::Learned,
-            peer_kind: peer.terms.negotiated.kind,
+            peer_kind: peer.terms.negotiated.kind.by_as_number(),
             attributes: &set.attributes,
             facts: &Facts::default(),
         };

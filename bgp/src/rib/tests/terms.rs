@@ -117,6 +117,9 @@ fn knobs() -> (Knobs, Knobs) {
         graceful_shutdown: _,
         policy_required: _,
         is_meshed_client: _,
+        default_v4: _,
+        default_v6: _,
+        confederation: _,
     } = rules;
     let external = |edit: fn(&mut RibPeer)| {
         change(move |peer| {
@@ -133,6 +136,8 @@ fn knobs() -> (Knobs, Knobs) {
             "as_override for another AS",
             external(|peer| (peer.rules.as_override, peer.negotiated.remote_as) = (true, Asn(65002))),
         ),
+        ("default_v4", change(|peer| peer.rules.default_v4 = true)),
+        ("default_v6", change(|peer| peer.rules.default_v6 = true)),
         (
             "meshed client",
             change(|peer| {
@@ -144,6 +149,7 @@ fn knobs() -> (Knobs, Knobs) {
         ("graceful_shutdown, external", external(|peer| peer.rules.graceful_shutdown = true)),
         ("policy_required", external(|peer| peer.rules.policy_required = true)),
         ("kind", change(|peer| peer.negotiated.kind = PeerKind::Ebgp)),
+        ("kind confederation", change(|peer| peer.negotiated.kind = PeerKind::Confederation)),
         ("local_as", change(|peer| peer.negotiated.local_as = Asn(1))),
         ("local", change(|peer| peer.negotiated.local = SocketAddr::from(([10, 255, 0, 2], 179)))),
         ("families", change(|peer| peer.negotiated.families = AfiSafi::ALL.to_vec())),

@@ -50,7 +50,7 @@ pub(super) fn origin(to: &mut Incoming, value: &[u8], _: &DecodeContext) -> Resu
 pub(super) fn as_path(to: &mut Incoming, value: &[u8], context: &DecodeContext) -> Result<(), Malformed> {
     let malformed = |reason| Malformed { error: ErrorSubcode::MALFORMED_AS_PATH, reason };
     let path = AsPath::decode(value, context.four_octet_as).map_err(malformed)?;
-    // RFC 5065 §4: only members of our confederation may send them, and a member is an internal peer here.
+    // RFC 5065 §4: only members of our confederation may send them.
     if context.kind == PeerKind::Ebgp && path.0.iter().any(Segment::is_confederation) {
         return Err(malformed(format!("confederation segments from outside: {}", hex(value))));
     }
