@@ -9,6 +9,7 @@
 //! and the other routers, which is what a user sees. It links no other crate of the workspace.
 
 pub mod assert;
+pub mod bench;
 pub mod capture;
 pub mod fabric;
 pub mod host;
