@@ -84,6 +84,8 @@ impl Feeder {
         Attributes {
             as_path: self.asn.into_iter().collect(),
             next_hop: self.address.into(),
+            // FRR adds a MED of 0 where there is none.
+            med: self.asn.is_none().then_some(0),
             local_pref: self.asn.is_none().then_some(100),
             ..Attributes::default()
         }

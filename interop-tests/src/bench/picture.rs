@@ -99,23 +99,26 @@ pub struct Wanted {
     pub tags: Vec<u32>,
     /// Whose prefix it is: 1 + the receiver that must not get it. Shorter than `tags`: nobody's.
     pub owners: Vec<u32>,
+    /// An owner may get its prefix all the same: the daemon sends routes back where they came from, which a
+    /// receiver drops as a loop.
+    pub returns: bool,
 }
 
 impl Wanted {
     /// Nothing, of `count` prefixes.
     #[must_use]
     pub fn nothing(shape: Shape, count: u32) -> Self {
-        Self { shape, tags: vec![0; index(count)], owners: Vec::new() }
+        Self { shape, tags: vec![0; index(count)], owners: Vec::new(), returns: false }
     }
 
-    /// What receiver `me` should have at `number`.
+    /// What receiver `me` should have at `number`: a tag, or 0 for nothing; `None`: whatever it is.
     #[must_use]
-    pub fn tag(&self, number: u32, me: u32) -> u32 {
+    pub fn tag(&self, number: u32, me: u32) -> Option<u32> {
         let number = index(number);
         if self.owners.get(number) == Some(&(me + 1)) {
-            return 0;
+            return if self.returns { None } else { Some(0) };
         }
-        self.tags.get(number).copied().unwrap_or(0)
+        Some(self.tags.get(number).copied().unwrap_or(0))
     }
 }
 
@@ -198,7 +201,9 @@ impl Picture {
     /// Counts again, because another thing is wanted now.
     pub fn recount(&mut self, wanted: &Wanted, seen: &Seen) {
         let me = self.me;
-        let is_wrong = |&(number, held): &(u32, &u32)| seen.tag(*held) != wanted.tag(number, me);
+        let is_wrong = |&(number, held): &(u32, &u32)| {
+            wanted.tag(number, me).is_some_and(|should| seen.tag(*held) != should)
+        };
         self.wrong = (0..).zip(&self.held).filter(is_wrong).count();
     }
 
@@ -237,7 +242,7 @@ impl Picture {
                 continue;
             };
             let before = std::mem::replace(held, set);
-            let should = wanted.tag(number, self.me);
+            let Some(should) = wanted.tag(number, self.me) else { continue };
             self.wrong += usize::from(tag != should);
             // What was wrong before was counted before.
             self.wrong = self.wrong.saturating_sub(usize::from(seen.tag(before) != should));
@@ -258,11 +263,11 @@ impl Picture {
             let tag = seen.tag(held);
             let shown = || format!("receiver {me}, {}", wanted.shape.show(number));
             match (should, held) {
-                (0, 0) => {}
-                (0, _) => bail!("{}: should not be there", shown()),
-                (_, 0) => bail!("{}: missing", shown()),
-                _ if tag != should => bail!("{}: tag {tag}, wanted {should}", shown()),
-                _ => verified.ensure_right(held).with_context(shown)?,
+                (Some(0) | None, 0) => {}
+                (Some(0), _) => bail!("{}: should not be there", shown()),
+                (Some(_), 0) => bail!("{}: missing", shown()),
+                (Some(should), _) if tag != should => bail!("{}: tag {tag}, wanted {should}", shown()),
+                (Some(_) | None, _) => verified.ensure_right(held).with_context(shown)?,
             }
         }
         Ok(())

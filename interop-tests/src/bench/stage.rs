@@ -14,7 +14,7 @@ use super::generator::{Generator, Goal};
 use super::ground::{DAEMON, DAEMON_AS, Ground, client};
 use super::picture::{Passing, Wanted};
 use super::prefix::{self, Shape};
-use super::usage;
+use super::{usage, wire};
 
 /// What is looked at to find out whether a daemon is at rest.
 const LOOK: Duration = Duration::from_millis(100);
@@ -115,9 +115,11 @@ impl Stage {
             (false, super::driver::Role::Ebgp) => Passing::Ebgp { asn: DAEMON_AS, address: DAEMON.into() },
             (false, _) => Passing::Reflected,
         };
+        let mut wanted = Wanted::nothing(*shape, *prefixes);
+        wanted.returns = driver.returns_routes();
         Ok(Self {
             daemon: driver.prepare(ground.daemon()?, plan)?,
-            generator: Generator::new(DAEMON, &clients, Wanted::nothing(*shape, *prefixes))?,
+            generator: Generator::new(DAEMON, &clients, wanted)?,
             book: Book::default(),
             shape: *shape,
             passing,
@@ -135,6 +137,11 @@ impl Stage {
         stage.daemon.start()?;
         stage.generator.establish(stage.limit)?;
         stage.note_processes()?;
+        // Nothing is to come: who waits for its peers to have said all (RFC 4724 §4.1) need not.
+        let end_of_rib: Arc<[u8]> = wire::end_of_rib().into();
+        for client in stage.generator.clients.iter_mut().filter(|client| client.plan.restart_time.is_none()) {
+            client.send(Arc::clone(&end_of_rib));
+        }
         stage.settle()?;
         Ok(stage)
     }

@@ -75,11 +75,10 @@ impl Daemon for Running {
         let mut stream = UnixStream::connect(self.path("ctl")).context("bird's control socket")?;
         stream.write_all(b"configure\n")?;
         let mut lines = BufReader::new(stream).lines();
-        // 0003 Reconfigured, 0004 Reconfiguration in progress.
-        let answer = lines.find(|line| {
-            line.as_ref().map_or(true, |line| line.starts_with(['8', '9']) || line.starts_with("000"))
-                && !line.as_ref().is_ok_and(|line| line.starts_with("0001"))
-        });
+        // 0001 greets, 0002 reads; then 0003 Reconfigured, 0004 Reconfiguration in progress, or an error.
+        let is_answer =
+            |line: &str| !line.starts_with("0001") && !line.starts_with("0002") && !line.starts_with(' ');
+        let answer = lines.find(|line| line.as_deref().map_or(true, is_answer));
         let answer = answer.context("bird closed its control socket")??;
         ensure!(answer.contains("Reconfigur"), "bird: {answer}");
         Ok(())

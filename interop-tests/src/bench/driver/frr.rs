@@ -38,6 +38,11 @@ impl Driver for Frr {
         None
     }
 
+    /// All members of an update group are sent the same.
+    fn returns_routes(&self) -> bool {
+        true
+    }
+
     fn prepare(&self, host: &Host, plan: &Plan) -> Result<Box<dyn Daemon>> {
         let directory = host.directory().join("frr");
         fs::create_dir_all(&directory)?;

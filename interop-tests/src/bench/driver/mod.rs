@@ -116,6 +116,11 @@ pub trait Driver: std::fmt::Debug + Sync {
         None
     }
 
+    /// It sends routes also to the peer they came from.
+    fn returns_routes(&self) -> bool {
+        false
+    }
+
     /// It passes on what it gets as it is.
     fn is_relay(&self) -> bool {
         false

@@ -12,6 +12,9 @@ use crate::bench::ground::{DAEMON, DAEMON_AS};
 use crate::host::Host;
 use crate::process::Process;
 
+/// Where its processes shut themselves in; its service unit would make it.
+const CHROOT: &str = "/run/openbgpd";
+
 /// The driver.
 #[derive(Debug)]
 pub(super) struct Openbgpd;
@@ -36,6 +39,7 @@ impl Driver for Openbgpd {
     fn prepare(&self, host: &Host, plan: &Plan) -> Result<Box<dyn Daemon>> {
         let directory = host.directory().join("openbgpd");
         fs::create_dir_all(&directory)?;
+        fs::create_dir_all(CHROOT)?;
         let daemon = Running { host: host.clone(), directory, process: None };
         daemon.write(plan)?;
         Ok(Box::new(daemon))

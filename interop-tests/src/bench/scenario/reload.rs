@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::{Phases, Scene};
 use crate::bench::driver::{FilterPlan, Role};
+use crate::bench::generator::Goal;
 use crate::bench::prefix::{self, Shape};
 use crate::bench::stage::{Measure, Stage, internal, tags};
 use crate::bench::usage;
@@ -46,6 +47,7 @@ pub(super) fn reload(scene: &Scene<'_>, clients: usize, prefixes: u32) -> Result
         feeder.is_ignored = true;
     }
     stage.want(wanted, owners);
+    stage.generator.want(Goal::Exact, |wanted| wanted.returns = false);
     let network = (Ipv4Addr::from(prefix::address(0)), TAKEN_LENGTH);
     setup.plan.filter = Some(FilterPlan { peer: FILTERED, network });
     let start = stage.start();
