@@ -1,5 +1,6 @@
 //! A daemon that knows nothing: it copies every UPDATE that comes to every other session, as bytes. What it
-//! takes is what the generator, the sockets and the kernel take; no daemon can be faster in these namespaces.
+//! takes is what the generator, the sockets and the kernel take, with one thread; no single-threaded daemon can
+//! be faster in these namespaces.
 //! All that came is one long log, and every session has a place in it, so the copying is one write per session
 //! and round.
 

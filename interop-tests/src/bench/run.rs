@@ -248,5 +248,10 @@ mod tests {
             assert!(!entries.is_empty() && entries.iter().all(|entry| entry.scenario == name), "{name}");
         }
         assert!(cases("nonsense", 100).is_empty());
+        let of = |percent| cases("scale", percent).iter().map(|entry| entry.case.clients()).max();
+        assert_eq!((of(100), of(10)), (Some(2_001), Some(201)));
+        assert!(
+            cases("scale", 100).iter().any(|entry| entry.name == "2k → 1 peer" && entry.case.clients() == 2)
+        );
     }
 }

@@ -26,8 +26,8 @@ fresh network namespaces and a fresh process.
   memory (VmHWM), summed. *received*: bytes of UPDATEs at all receivers.
 - The result is compared prefix by prefix and attribute by attribute at every receiver, with the clock stopped. A
   daemon whose result is wrong has no figure.
-- `relay` copies every UPDATE to every other session without looking inside: what it takes is the generator's,
-  the sockets' and the kernel's share, and the least that any daemon can take here. `raw` writes kernel routes
+- `relay` copies every UPDATE to every other session without looking inside, in one thread: what it takes is the
+  generator's, the sockets' and the kernel's share, and about the least that a daemon can take here. `raw` writes kernel routes
   without BGP, 512 requests per send; `raw-nexthop` does so through one nexthop object.
 - No daemon logs to a disk; graceful restart is off but in `restart`; all wait to be dialed. FRR is measured as
   it comes and with `coalesce-time 0` (`frr-0`), because by default a timer is most of its wall time. FRR is

@@ -80,7 +80,11 @@ pub const SCENARIOS: [&str; 12] = [
 #[must_use]
 pub fn cases(scenario: &str, percent: u32) -> Vec<Entry> {
     let of = |count: u32| (u64::from(count) * u64::from(percent) / 100).max(8).try_into().unwrap_or(count);
-    let few = |count: u32| usize::try_from(of(count)).unwrap_or_default().max(4);
+    let few = |count: u32| {
+        let full = usize::try_from(count).unwrap_or_default();
+        // Fewer than four peers only where the full size says so.
+        if percent == 100 { full } else { usize::try_from(of(count)).unwrap_or_default().max(full.min(4)) }
+    };
     let fan = |clients: u32, prefixes: u32| Case::FanOut { clients: few(clients), prefixes: of(prefixes) };
     let table = |prefixes: u32| Case::FullTable { prefixes: of(prefixes) };
     let slow = |with_slow| Case::SlowPeer { clients: few(50), prefixes: of(100_000), with_slow };
