@@ -2,19 +2,25 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::driver::{Driver, all};
 use super::ground;
 use super::report;
-use super::results::{Environment, Outcome, Results, Scenario, load};
+use super::results::{Environment, Outcome, Results, Scenario, busy_seconds, load};
 use super::scenario::{Entry, SCENARIOS, cases};
+use crate::assert::pause;
 use crate::{interrupt, topology};
 
 /// More than this, and figures say little.
 const LOAD_MAX: f64 = 0.5;
+/// Processors that others use; more, and the load average will not fade.
+const BUSY_MAX: f64 = 0.25;
+/// How long the load average of a build takes to fade.
+const FADE_MAX: Duration = Duration::from_secs(240);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What was chosen.
 #[derive(Clone, Debug)]
@@ -108,14 +114,10 @@ pub fn run(choice: &Choice, program: &Path) -> Result<()> {
         return report::write(&Results::read(&kept)?, &choice.project);
     }
     ensure!(nix::unistd::geteuid().is_root(), "network namespaces need root");
-    let [minute, ..] = load();
-    if minute > LOAD_MAX && !choice.force {
-        bail!(
-            "the load average is {minute:.2}, more than {LOAD_MAX}: figures would mean little. Wait for a quiet \
-             machine, or set FORCE=1"
-        );
-    }
     interrupt::install()?;
+    if !choice.force {
+        await_quiet()?;
+    }
     topology::sweep()?;
     ground::raise_file_limit()?;
     let mut drivers = all(program);
@@ -139,6 +141,33 @@ pub fn run(choice: &Choice, program: &Path) -> Result<()> {
     say(&report::summary(&results));
     say(&format!("figures: {}", latest.display()));
     Ok(())
+}
+
+/// Lets the load average of our own build fade; refuses when somebody else is at work.
+fn await_quiet() -> Result<()> {
+    let begin = Instant::now();
+    let mut is_said = false;
+    loop {
+        let [minute, ..] = load();
+        if minute <= LOAD_MAX {
+            return Ok(());
+        }
+        let before = busy_seconds();
+        pause(LOOK);
+        let busy = (busy_seconds() - before) / LOOK.as_secs_f64();
+        ensure!(!interrupt::requested(), "interrupted");
+        if busy > BUSY_MAX || begin.elapsed() > FADE_MAX {
+            bail!(
+                "the load average is {minute:.2}, more than {LOAD_MAX}, and others use {:.0} % of a processor: \
+                 figures would mean little. Wait for a quiet machine, or set FORCE=1",
+                (busy * 100.0).max(0.0)
+            );
+        }
+        if !is_said {
+            say(&format!("waiting for the load average to fade from {minute:.2} to {LOAD_MAX} …"));
+            is_said = true;
+        }
+    }
 }
 
 fn run_scenario(
