@@ -36,6 +36,16 @@ fresh network namespaces and a fresh process.
 
 ";
 
+/// A scenario that began under more load than our own former ones leave behind.
+const BUSY: f64 = 2.5;
+
+/// What is drawn.
+const SHOWN: [Shown; 3] =
+    [("wall", Figure::Wall, seconds), ("CPU", Figure::Cpu, seconds), ("memory", Figure::Memory, kibibytes)];
+
+/// Its title, what it is, how its values are written.
+type Shown = (&'static str, Figure, fn(f64) -> String);
+
 /// The document.
 pub(super) fn render(results: &Results) -> String {
     let mut text = HEAD.to_owned();
@@ -54,15 +64,17 @@ pub(super) fn plots(results: &Results) -> Vec<(String, String)> {
     for name in SCENARIOS {
         let Some(scenario) = results.scenarios.get(name) else { continue };
         if name == "scale" {
-            let routes = lines(scenario, |case| case.strip_suffix(" routes"));
-            let title = "wall clock by size of the table, one receiver";
-            all.push(("scale-routes".to_owned(), chart::lines(title, "routes", &routes, seconds)));
-            let peers = lines(scenario, |case| {
-                let (_, count) = case.split_once(" → ")?;
-                count.split(' ').next()
-            });
-            let title = "wall clock by number of receivers, 2,000 routes";
-            all.push(("scale-peers".to_owned(), chart::lines(title, "receivers", &peers, seconds)));
+            for (word, figure, show) in SHOWN {
+                let routes = lines(scenario, figure, |case| case.strip_suffix(" routes"));
+                let title = format!("{word} by size of the table, one receiver");
+                all.push((format!("scale-routes-{word}"), chart::lines(&title, "routes", &routes, show)));
+                let peers = lines(scenario, figure, |case| {
+                    let (_, count) = case.split_once(" → ")?;
+                    count.split(' ').next()
+                });
+                let title = format!("{word} by number of receivers, 2,000 routes");
+                all.push((format!("scale-peers-{word}"), chart::lines(&title, "receivers", &peers, show)));
+            }
         } else {
             all.push((name.to_owned(), chart::bars(&panels(scenario))));
         }
@@ -86,7 +98,12 @@ fn render_targets(text: &mut String, results: &Results) {
 fn render_scenario(text: &mut String, name: &str, scenario: &Scenario) {
     let environment = &scenario.environment;
     let _ = writeln!(text, "## {name}\n\n{}\n", about(name));
-    let images: &[&str] = if name == "scale" { &["scale-routes", "scale-peers"] } else { &[name] };
+    let images: Vec<String> = if name == "scale" {
+        let by = |what: &'static str| SHOWN.iter().map(move |(word, ..)| format!("scale-{what}-{word}"));
+        by("routes").chain(by("peers")).collect()
+    } else {
+        vec![name.to_owned()]
+    };
     for image in images {
         let _ = writeln!(text, "![{image}](performance/{image}.svg)\n");
     }
@@ -104,6 +121,10 @@ fn render_scenario(text: &mut String, name: &str, scenario: &Scenario) {
             render_row(text, scenario, row);
         }
         *text += "\n";
+    }
+    let load = environment.load.split(',').next().and_then(|word| word.parse::<f64>().ok());
+    if load.is_some_and(|load| load > BUSY) {
+        *text += "**Taken on a busy machine: these figures say little.**\n\n";
     }
     let versions: Vec<&str> = environment.versions.values().map(String::as_str).collect();
     let _ = writeln!(
@@ -169,18 +190,14 @@ fn render_row(text: &mut String, scenario: &Scenario, row: &Row) {
 }
 
 fn times(ratio: f64) -> String {
-    if ratio >= 10.0 { format!("{ratio:.0}") } else { format!("{ratio:.2}") }
+    match ratio {
+        ratio if ratio >= 10.0 => format!("{ratio:.0}"),
+        ratio if ratio >= 0.1 => format!("{ratio:.2}"),
+        ratio => format!("{ratio:.3}"),
+    }
 }
 
-/// Its title, what it is, how its values are written.
-type Shown = (&'static str, Figure, fn(f64) -> String);
-
 fn panels(scenario: &Scenario) -> Vec<(String, Vec<Panel>)> {
-    let figures: [Shown; 3] = [
-        ("wall", Figure::Wall, seconds),
-        ("CPU", Figure::Cpu, seconds),
-        ("memory", Figure::Memory, kibibytes),
-    ];
     let mut rows = Vec::new();
     for (case, phase) in scenario.phases() {
         let measured = || {
@@ -200,18 +217,18 @@ fn panels(scenario: &Scenario) -> Vec<(String, Vec<Panel>)> {
                 .collect(),
         };
         let title = [case, phase].join(" ").trim_end().to_owned();
-        rows.push((title, figures.into_iter().map(panel).collect()));
+        rows.push((title, SHOWN.into_iter().map(panel).collect()));
     }
     rows
 }
 
 /// A line for each daemon over the cases that `place` knows, `10k` as 10,000.
-fn lines(scenario: &Scenario, place: impl Fn(&str) -> Option<&str>) -> Vec<Line> {
+fn lines(scenario: &Scenario, figure: Figure, place: impl Fn(&str) -> Option<&str>) -> Vec<Line> {
     let mut all: Vec<Line> = Vec::new();
     for row in &scenario.rows {
         let Some(x) = place(&row.case).and_then(number) else { continue };
         let Some(measures) = scenario.measures(&row.case, &row.phase, &row.daemon) else { continue };
-        let point = (x, Figure::Wall.median(measures));
+        let point = (x, figure.median(measures));
         match all.iter_mut().find(|line| line.name == row.daemon) {
             Some(line) => line.points.push(point),
             None => all.push(Line { name: row.daemon.clone(), points: vec![point] }),
