@@ -3,7 +3,7 @@ CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: all build lab test lint purity unit e2e bench interop image deb clean packages
+.PHONY: all build lab test lint purity unit e2e fuzz bench interop image deb clean packages
 
 all: build
 
@@ -17,7 +17,7 @@ lab: packages ## two nodes, a BIRD ToR and a GoBGP spine in namespaces; ONCE=1 p
 	$(CARGO) build --release --locked -p manx -p interop-tests --bin manx --bin lab
 	ONCE=$(ONCE) MANX_BIN=$(CURDIR)/target/release/manx target/release/lab
 
-test: packages lint purity unit e2e ## everything CI runs
+test: packages lint purity unit e2e fuzz ## everything CI runs
 
 lint:
 	$(CARGO) fmt --all --check
@@ -33,6 +33,9 @@ unit:
 e2e: ## real BIRD and GoBGP in namespaces; needs root
 	$(CARGO) build --locked -p manx
 	MANX_BIN=$(CURDIR)/target/debug/manx $(CARGO) test -p interop-tests --locked
+
+fuzz: packages ## every fuzz target for a few seconds; SECONDS_EACH=3600 for hours
+	.ci/fuzz.sh $(SECONDS_EACH)
 
 bench: ## manx and its peers through the same scenarios: SCENARIO=rr,flap DAEMONS=manx,bird RUNS=3 LIMIT=60 FORCE=1
 	.ci/apt-packages.sh bgpd:openbgpd

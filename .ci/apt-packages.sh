@@ -6,7 +6,7 @@ set -euo pipefail
 
 # program:package
 needed=(ip:iproute2 ping:iputils-ping sysctl:procps setpriv:util-linux tcpdump:tcpdump tshark:tshark
-    bird:bird2 birdc:bird2 gobgpd:gobgpd gobgp:gobgpd vtysh:frr jq:jq "$@")
+    bird:bird2 birdc:bird2 gobgpd:gobgpd gobgp:gobgpd vtysh:frr jq:jq g++:g++ "$@")
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=()

@@ -86,12 +86,45 @@ pub enum Verb {
     },
     /// Kernel routes: wanted, installed, and what stands in the way
     Fib(Output),
+    /// BGPFilters: which rule decides how many routes; `manx policy test` tests them
+    #[command(args_conflicts_with_subcommands = true)]
+    Policy {
+        /// What to do
+        #[command(subcommand)]
+        command: Option<PolicyVerb>,
+        /// How to print
+        #[command(flatten)]
+        output: Output,
+    },
     /// Print the version
     Version,
     /// Print a completion script
     Completions {
         /// For this shell
         shell: clap_complete::Shell,
+    },
+}
+
+/// `manx policy …`.
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum PolicyVerb {
+    /// Run the BGPFilterTests of manifests; with --live, say what filters would change on this node
+    Test {
+        /// Manifests with BGPFilters, BGPSets and BGPFilterTests: files, or directories with all below them
+        #[arg(value_name = "FILE|DIR", required_unless_present = "live", conflicts_with = "live")]
+        manifests: Vec<PathBuf>,
+        /// Against the routes of the running daemon, changing nothing
+        #[arg(long, requires = "filename")]
+        live: bool,
+        /// With --live: manifests with the BGPFilters and BGPSets to try
+        #[arg(short = 'f', long, value_name = "FILE|DIR", requires = "live")]
+        filename: Vec<PathBuf>,
+        /// With --live: print at most so many routes for each peer and direction; -o json prints all
+        #[arg(long, default_value_t = 10, requires = "live")]
+        limit: usize,
+        /// How to print
+        #[command(flatten)]
+        output: Output,
     },
 }
 
@@ -164,8 +197,35 @@ mod tests {
     }
 
     #[test]
+    fn policy_is_shown_tested_and_tried() {
+        let verb = |words: &[&str]| match mode(words) {
+            Ok(Mode::Ctl(options)) => options.verb,
+            other => panic!("{other:?}"),
+        };
+        let json = Output { format: OutputFormat::Json };
+        assert_eq!(verb(&["policy", "-o", "json"]), Verb::Policy { command: None, output: json });
+        let test = |verb| match verb {
+            Verb::Policy { command: Some(PolicyVerb::Test { manifests, live, filename, .. }), .. } => {
+                (manifests, live, filename)
+            }
+            other => panic!("{other:?}"),
+        };
+        let file = || vec![PathBuf::from("a.yaml")];
+        assert_eq!(test(verb(&["policy", "test", "a.yaml"])), (file(), false, vec![]));
+        assert_eq!(test(verb(&["policy", "test", "--live", "-f", "a.yaml"])), (vec![], true, file()));
+    }
+
+    #[test]
     fn wrong_usage_exits_with_2() {
-        for words in [&["nonsense"][..], &[], &["routes", "--received", "a", "--advertised", "b"]] {
+        for words in [
+            &["nonsense"][..],
+            &[],
+            &["routes", "--received", "a", "--advertised", "b"],
+            &["policy", "test"],
+            &["policy", "test", "--live"],
+            &["policy", "test", "--live", "a.yaml"],
+            &["policy", "test", "-f", "a.yaml"],
+        ] {
             assert_eq!(mode(words).unwrap_err().exit_code(), 2, "{words:?}");
         }
         assert_eq!(mode(&["--help"]).unwrap_err().exit_code(), 0);

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bgp::io::Speaker;
-use bgp::peer::{GracefulRestartConfig, NeighborConfig, Password, State, StopReason};
+use bgp::peer::{AoAlgorithm, AoKey, GracefulRestartConfig, NeighborConfig, Password, State, StopReason};
 use bgp::wire::{
     AsPath, Capability, GracefulRestartCapability, Message, NextHop, PathAttributes, RawAttribute,
     encode_reach,
@@ -285,6 +285,25 @@ async fn a_port_in_use_is_reported_and_taken_when_it_is_free() {
     assert_eq!((bound, find(&node).unwrap().error), (taken, None));
 }
 
+/// Another port or address to listen on is nothing that sessions which are up have to do with.
+#[tokio::test]
+async fn another_listen_port_costs_no_session() {
+    let mut node = Node::start("127.1.12.1").await;
+    node.add(node.waits_for("127.1.12.2")).await;
+    node.add(node.waits_for("127.1.12.3")).await;
+    let _bare = BareNeighbor::establish(&node, "127.1.12.2", |_| {}).await;
+    let old = SocketAddr::new(node.address, node.port);
+    let free = std::net::TcpListener::bind("127.1.12.1:0").unwrap().local_addr().unwrap();
+    node.desired.listen = vec![free];
+    node.apply().await;
+    node.port = wait("the other port", async || Some(node.speaker.listeners().first()?.bound?.port())).await;
+    assert_eq!(node.port, free.port());
+    assert!(tokio::net::TcpStream::connect(old).await.is_err(), "nobody listens there any more");
+    BareNeighbor::establish(&node, "127.1.12.3", |_| {}).await;
+    let peer = node.peer("127.1.12.2").await;
+    assert_eq!((peer.state, peer.sessions_established), (State::Established, 1));
+}
+
 /// RFC 4724 §4.2: routes of a neighbor whose connection is lost stay; those of one that says goodbye go.
 #[tokio::test]
 async fn routes_outlive_a_lost_connection_but_not_a_notification() {
@@ -353,4 +372,29 @@ async fn rfc2385_a_listener_has_the_keys_of_its_neighbors() {
             a.wait_for_state("127.1.40.2", State::Established).await;
         }
     }
+}
+
+/// RFC 5925: without the kernel's help there is no session, and nothing leaves unsigned.
+#[tokio::test]
+async fn rfc5925_a_kernel_without_tcp_ao_keeps_the_session_down_and_says_why() {
+    let mut probe = std::process::Command::new("sh");
+    probe.args(["-c", "zcat /proc/config.gz | grep -q ^CONFIG_TCP_AO=y"]);
+    if probe.status().is_ok_and(|status| status.success()) {
+        return;
+    }
+    let listener = std::net::TcpListener::bind("127.1.41.2:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut node = Node::start("127.1.41.1").await;
+    let secret = Password::new(*b"one").unwrap();
+    let tcp_ao = vec![AoKey { send_id: 1, receive_id: 1, algorithm: AoAlgorithm::HmacSha1, secret }];
+    let dialled = node.neighbor("127.1.41.2".parse().unwrap(), listener.local_addr().unwrap().port());
+    node.add(NeighborConfig { tcp_ao: tcp_ao.clone(), ..dialled }).await;
+    node.add(NeighborConfig { tcp_ao, ..node.waits_for("127.1.41.3") }).await;
+    let error = wait("the reason", async || node.peer("127.1.41.2").await.last_error).await;
+    assert!(error.contains("CONFIG_TCP_AO"), "{error}");
+    assert!(listener.accept().is_err(), "not even a SYN");
+    let mut bare = BareNeighbor::dial(&node, "127.1.41.3").await;
+    assert_eq!(bare.receive().await, None, "closed without a word");
+    let error = wait("the listener's reason", async || node.speaker.listeners()[0].error.clone()).await;
+    assert!(error.contains("CONFIG_TCP_AO"), "{error}");
 }

@@ -5,7 +5,7 @@
 mod rib_support;
 
 use bgp::PeerKind;
-use bgp::rib::{NextHopStatus, RibEvent, RibPeer};
+use bgp::rib::{NextHopStatus, OriginatedRoute, RibEvent, RibPeer};
 use bgp::wire::EncodeContext;
 use rib_support::*;
 
@@ -132,6 +132,24 @@ fn refresh_sends_the_family_again_to_the_one_who_asked() {
     assert!(world.sent.iter().all(|(peers, _)| *peers == [two]));
     assert_eq!(world.told(three).routes.len(), 101);
     assert_eq!(world.told(two).end_of_rib, [V4, V6], "not a second one");
+}
+
+/// Between the first word of a session and the first turn of the work routes come that nobody has been told.
+#[test]
+fn a_route_that_comes_with_the_session_is_not_forgotten() {
+    for routes_before in [0, 3] {
+        let mut world = World::new();
+        let before: Vec<(String, u32)> =
+            prefixes(routes_before).into_iter().map(|prefix| (prefix, 100)).collect();
+        let mut routes: Vec<_> = before.iter().map(|(prefix, pref)| (prefix.as_str(), *pref)).collect();
+        world.originate(&routes);
+        let peer = ebgp(2);
+        let two = peer.peer;
+        world.feed(RibEvent::PeerUp(Box::new(peer)));
+        routes.push(("192.0.2.0/24", 100));
+        world.originate(&routes);
+        assert_eq!(world.told(two).routes.len(), routes_before as usize + 1);
+    }
 }
 
 /// A slow peer costs a window of bytes and two bits per prefix, delays nobody, and hears only the last state.
@@ -308,4 +326,17 @@ fn the_same_events_give_the_same_effects() {
         (sent, world.log.clone())
     };
     assert_eq!(run(), run());
+}
+
+/// The RIB takes what its queue holds before it works, so a session may come up in the same turn as routes.
+#[test]
+fn routes_that_come_in_the_turn_of_a_session_reach_it() {
+    let mut world = World::new();
+    for index in [1, 2] {
+        world.feed(RibEvent::PeerUp(Box::new(ebgp(index))));
+    }
+    let route = |prefix| OriginatedRoute { prefix: net(prefix), local_pref: 100 };
+    world.feed(RibEvent::Originate(vec![route("10.1.0.0/16"), route("2001:db8:1::/48")]));
+    world.drain();
+    assert_eq!(world.told(peer_id(2)).routes.len(), 2, "{:?}", world.log);
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use bgp::rib::snapshot::PathUsage;
 use bgp::rib::{
-    CommunityValue, ExportAction, ExportPolicy, ExportRule, Ineligible, Matches, Operation, Policy,
+    CommunityValue, ExportAction, ExportPolicy, ExportRule, Facts, Ineligible, Matches, Operation, Policy,
     PolicyRoute, PolicyRule, PolicyVerdict, PrefixCommunities, PrefixMatch, RibConfig, RibEvent, RibPeer,
     SourceMatch,
 };
-use bgp::wire::{Community, PathAttributes};
+use bgp::wire::{Community, NextHop, Origin, PathAttributes};
 use bgp::{Asn, PeerId, PeerKind};
 use proptest::prelude::*;
-use rib_support::naive_policy::{Outcome, outcome, policies};
+use rib_support::naive_policy::{Made, Outcome, outcome, policies};
 use rib_support::*;
 
 const A: &str = "10.1.0.0/16";
@@ -36,7 +36,7 @@ fn rule(prefix: &str, verdict: PolicyVerdict) -> PolicyRule {
 }
 
 fn policy(rules: &[PolicyRule]) -> Arc<Policy> {
-    Arc::new(Policy { ipv4: rules.to_vec(), ipv6: Vec::new() })
+    Arc::new(Policy { ipv4: rules.to_vec().into(), ..Policy::default() })
 }
 
 fn community(value: u16) -> Community {
@@ -250,22 +250,37 @@ proptest! {
         (is_own, is_internal) in any::<(bool, bool)>(),
         path in prop::collection::vec(65001..65003_u32, 0..3),
         communities in prop::collection::btree_set(prop_oneof![Just(community(7)), Just(Community::NO_EXPORT)], 0..2),
-        local_pref in prop::option::of(prop_oneof![Just(100), Just(200)]),
+        (has_extended, has_large, is_incomplete) in any::<(bool, bool, bool)>(),
+        (local_pref, med) in (
+            prop::option::of(prop_oneof![Just(100), Just(200)]),
+            prop::option::of(prop_oneof![Just(0), Just(10), Just(u32::MAX)]),
+        ),
+        next_hop in prop::option::of(prop_oneof![Just("10.0.0.1"), Just("10.0.0.2"), Just("2001:db8::1")]),
     ) {
         let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
         let peer_kind = if is_internal { PeerKind::Ibgp } else { PeerKind::Ebgp };
         let communities = communities.into_iter().collect();
-        let attributes =
-            PathAttributes { as_path: as_path(&path), communities, local_pref, ..PathAttributes::default() };
-        let route = PolicyRoute { prefix, source, peer_kind, attributes: &attributes };
-        let decided = match policy.decide(&route).map(|(_, rule)| &rule.verdict) {
-            None => Outcome::Unmatched,
-            Some(PolicyVerdict::Reject) => Outcome::Rejected,
-            Some(PolicyVerdict::Accept(operations)) => {
-                let mut changed = attributes.clone();
-                operations.iter().for_each(|operation| operation.apply(&mut changed));
-                Outcome::Accepted(changed)
-            }
+        let attributes = PathAttributes {
+            as_path: as_path(&path),
+            communities,
+            extended_communities: if has_extended { vec!["rt:65001:7".parse().unwrap()] } else { vec![] },
+            large_communities: if has_large { vec!["1:2:3".parse().unwrap()] } else { vec![] },
+            origin: if is_incomplete { Origin::Incomplete } else { Origin::Igp },
+            local_pref,
+            med,
+            next_hop: next_hop.map(|address| NextHop::from(ip(address))),
+            ..PathAttributes::default()
+        };
+        let route = PolicyRoute { prefix, source, peer_kind, attributes: &attributes, facts: &Facts::default() };
+        let decision = policy.decide(&route);
+        let changed = policy.rules(&prefix).change(&decision.changes, &attributes);
+        let changed = Made {
+            attributes: changed.attributes, med: changed.will.med, next_hop: changed.will.next_hop,
+        };
+        let decided = match decision.end {
+            Some(_) if decision.is_rejected() => Outcome::Rejected,
+            Some(_) => Outcome::Accepted(changed),
+            None => Outcome::Unmatched(changed),
         };
         prop_assert_eq!(decided, outcome(&policy, prefix, source, peer_kind, &attributes));
     }

@@ -12,7 +12,7 @@ use rib_support::*;
 #[test]
 fn a_route_says_why_each_path_lost() {
     let mut world = World::new();
-    world.event(RibEvent::Configure(RibConfig { multipath_max: 2, ..config() }));
+    world.event(RibEvent::Configure(RibConfig { decision: multipath(2), ..config() }));
     for index in 1..5 {
         world.up(ebgp(index));
     }
@@ -23,7 +23,7 @@ fn a_route_says_why_each_path_lost() {
     world.now += std::time::Duration::from_secs(7);
     world.event(RibEvent::Deadline);
     let usages = world.usages("10.1.0.0/16");
-    let reason = |reason| PathUsage::Lost { reason };
+    let reason = |reason| PathUsage::Lost { reason, to: "peer1".to_owned(), not_multipath: None };
     assert_eq!(usages[0], ("peer1".to_owned(), PathUsage::Best));
     assert_eq!(usages[1], ("peer2".to_owned(), PathUsage::Multipath { reason: LossReason::NotOldest }));
     assert_eq!(usages[2], ("peer3".to_owned(), reason(LossReason::AsPathLength)));

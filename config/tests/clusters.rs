@@ -47,6 +47,16 @@ fn describe(resources: &Resources) -> Result<String, fmt::Error> {
         for session in &expansion.sessions {
             writeln!(text, "    {session}")?;
         }
+        for template in &expansion.templates {
+            let list = |items: Vec<String>| items.join(",");
+            let prefixes = list(template.peers.prefixes.iter().map(ToString::to_string).collect());
+            let ranges = list(template.peers.as_ranges.iter().map(ToString::to_string).collect());
+            let (maximum, session) = (template.peers.maximum, &template.session);
+            writeln!(text, "    up to {maximum} from {prefixes} of AS [{ranges}]: {session}")?;
+        }
+        for session in &expansion.unstartable {
+            writeln!(text, "    not {}: {}", session.session.name, session.reason)?;
+        }
         for problem in &expansion.problems {
             writeln!(text, "  ! {problem}")?;
         }

@@ -57,6 +57,12 @@ impl Manifest {
         Self { kind: "IPPool", name: name.to_owned(), spec, status: None }
     }
 
+    /// A set without anything in it.
+    #[must_use]
+    pub fn bgp_set(name: &str) -> Self {
+        Self { kind: "BGPSet", name: name.to_owned(), spec: json!({}), status: None }
+    }
+
     /// A confirmed block of a node.
     #[must_use]
     pub fn block_affinity(node: &str, cidr: &str) -> Self {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -46,17 +46,21 @@ pub(super) enum Error {
     Refused(String),
 }
 
-/// Asks for one document.
+/// Asks for one document; with a body by POST.
 ///
 /// # Errors
 /// The agent cannot be reached, breaks off, or refuses.
-pub(super) async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, Error> {
+pub(super) async fn ask<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    body: Option<String>,
+) -> Result<T, Error> {
     let stream = UnixStream::connect(socket).await.map_err(|source| match source.kind() {
         std::io::ErrorKind::PermissionDenied => Error::Forbidden { socket: socket.to_owned() },
         _ => Error::Unreachable { socket: socket.to_owned(), source },
     })?;
     let broken = |reason: String| Error::Broken { socket: socket.to_owned(), reason };
-    let answer = tokio::time::timeout(TIMEOUT, exchange(stream, path))
+    let answer = tokio::time::timeout(TIMEOUT, exchange(stream, path, body))
         .await
         .map_err(|_| broken(format!("no answer within {} s", TIMEOUT.as_secs())))?;
     let (ok, body) = answer.map_err(&broken)?;
@@ -67,14 +71,17 @@ pub(super) async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Resul
     serde_json::from_slice(&body).map_err(|error| broken(format!("it sent something else: {error}")))
 }
 
-async fn exchange(stream: UnixStream, path: &str) -> Result<(bool, Bytes), String> {
+async fn exchange(stream: UnixStream, path: &str, body: Option<String>) -> Result<(bool, Bytes), String> {
     let words = |error: hyper::Error| error.to_string();
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(words)?;
     let driver = tokio::spawn(connection);
-    let request = hyper::Request::get(path)
+    let method = if body.is_some() { hyper::Method::POST } else { hyper::Method::GET };
+    let request = hyper::Request::builder()
+        .method(method)
+        .uri(path)
         .header("host", "manx")
-        .body(Empty::<Bytes>::new())
+        .body(Full::<Bytes>::from(body.unwrap_or_default()))
         .map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(words)?;
     let ok = response.status().is_success();

@@ -1,6 +1,7 @@
 //! The command line against the running agent: ask for one document, print it. Decides nothing.
 
 mod client;
+mod policy;
 mod show;
 mod table;
 
@@ -12,7 +13,7 @@ use clap::CommandFactory;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::daemon::protocol::{FibDocument, PeersDocument, RoutesDocument, StatusDocument};
+use crate::daemon::protocol::{FibDocument, PeersDocument, PolicyDocument, RoutesDocument, StatusDocument};
 use crate::daemon::settings_or_exit;
 use crate::dispatch::{CommandLine, CtlOptions, Output, OutputFormat, Verb};
 
@@ -46,6 +47,10 @@ pub fn main(options: &CtlOptions) -> ExitCode {
             let path = with_query("/v1/routes", &query);
             ask(options, &path, *output, |routes: &RoutesDocument, wide| show::routes(routes, wide))
         }
+        Verb::Policy { command: Some(command), .. } => policy::main(options, command),
+        Verb::Policy { command: None, output } => {
+            ask(options, "/v1/policy", *output, |rules: &PolicyDocument, _| policy::rules(rules))
+        }
         Verb::Fib(output) => ask(options, "/v1/fib", *output, |fib: &FibDocument, _| show::fib(fib)),
     }
 }
@@ -67,6 +72,17 @@ fn ask<T: DeserializeOwned + Serialize>(
     output: Output,
     render: impl Fn(&T, bool) -> String,
 ) -> ExitCode {
+    ask_with(options, path, None, output, render)
+}
+
+/// With a body it is a POST.
+fn ask_with<T: DeserializeOwned + Serialize>(
+    options: &CtlOptions,
+    path: &str,
+    body: Option<String>,
+    output: Output,
+    render: impl Fn(&T, bool) -> String,
+) -> ExitCode {
     let socket: PathBuf = match settings_or_exit(options.config.as_deref()) {
         Ok(settings) => settings.socket,
         Err(code) => return code,
@@ -75,21 +91,29 @@ fn ask<T: DeserializeOwned + Serialize>(
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_REFUSED, &error.to_string()),
     };
-    match runtime.block_on(client::get::<T>(&socket, path)) {
-        Ok(document) => match output.format {
-            OutputFormat::Json => match serde_json::to_string_pretty(&document) {
-                Ok(text) => print(&(text + "\n")),
-                Err(error) => fail(EXIT_REFUSED, &error.to_string()),
-            },
-            OutputFormat::Table => print(&render(&document, false)),
-            OutputFormat::Wide => print(&render(&document, true)),
-        },
+    match runtime.block_on(client::ask::<T>(&socket, path, body)) {
+        Ok(document) => print_document(&document, output, render),
         Err(error @ (client::Error::Unreachable { .. } | client::Error::Forbidden { .. })) => {
             fail(EXIT_UNREACHABLE, &error.to_string())
         }
         Err(error @ (client::Error::Broken { .. } | client::Error::Refused(_))) => {
             fail(EXIT_REFUSED, &error.to_string())
         }
+    }
+}
+
+fn print_document<T: Serialize>(
+    document: &T,
+    output: Output,
+    render: impl Fn(&T, bool) -> String,
+) -> ExitCode {
+    match output.format {
+        OutputFormat::Json => match serde_json::to_string_pretty(document) {
+            Ok(text) => print(&(text + "\n")),
+            Err(error) => fail(EXIT_REFUSED, &error.to_string()),
+        },
+        OutputFormat::Table => print(&render(document, false)),
+        OutputFormat::Wide => print(&render(document, true)),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::ctl::table::{duration, render};
 use crate::daemon::protocol::{
-    FibDocument, FibNextHopDocument, PathDocument, PeerDocument, PeersDocument, ProblemDocument,
-    RoutesDocument, StatusDocument,
+    DynamicPeersDocument, FibDocument, FibNextHopDocument, PathDocument, PeerDocument, PeersDocument,
+    ProblemDocument, RoutesDocument, StatusDocument,
 };
 
 /// `manx status`.
@@ -79,7 +79,23 @@ pub(super) fn peers(document: &PeersDocument, wide: bool, one: bool) -> String {
         header.splice(8..8, ["STALE", "HOLD", "FAMILIES", "ROUTER ID", "FLAPS"]);
     }
     let rows: Vec<Vec<String>> = document.peers.iter().map(|peer| peer_row(peer, wide)).collect();
-    render(&header, &rows)
+    let mut text = render(&header, &rows);
+    if !document.dynamic.is_empty() {
+        let rows: Vec<Vec<String>> = document.dynamic.iter().map(dynamic_row).collect();
+        text.push('\n');
+        text.push_str(&render(&["DYNAMIC PEERS OF", "PREFIXES", "PEERS", "REFUSED"], &rows));
+    }
+    text
+}
+
+fn dynamic_row(template: &DynamicPeersDocument) -> Vec<String> {
+    let prefixes: Vec<String> = template.prefixes.iter().map(ToString::to_string).collect();
+    vec![
+        template.name.clone(),
+        prefixes.join(","),
+        format!("{} of {}", template.current, template.maximum),
+        template.refused.to_string(),
+    ]
 }
 
 fn peer_row(peer: &PeerDocument, wide: bool) -> Vec<String> {
@@ -100,7 +116,7 @@ fn peer_row(peer: &PeerDocument, wide: bool) -> Vec<String> {
         row.push(peer.router_id.clone().unwrap_or_else(|| "-".to_owned()));
         row.push(peer.flaps.to_string());
     }
-    row.push(peer.last_error.clone().unwrap_or_default());
+    row.push(peer.last_error.clone().unwrap_or_else(|| peer.withheld.join("; ")));
     row
 }
 
@@ -113,6 +129,7 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("session", format!("{}, AS {} to AS {}", peer.kind, peer.local_as, peer.remote_as)),
         ("state", format!("{} for {}", peer.state, duration(peer.uptime_secs.unwrap_or(peer.state_secs)))),
         ("last error", peer.last_error.clone().unwrap_or_else(|| "none".to_owned())),
+        ("template", peer.template.clone().unwrap_or_else(|| "none".to_owned())),
         ("flaps", peer.flaps.to_string()),
         ("router id", peer.router_id.clone().unwrap_or_else(|| "-".to_owned())),
         ("hold time", seconds(peer.hold_time_secs)),
@@ -121,6 +138,9 @@ fn peer_detail(peer: &PeerDocument) -> String {
         ("capabilities", peer.capabilities.join(", ")),
         ("restart time", seconds(peer.restart_time_secs)),
         ("filters", if peer.filters.is_empty() { "none".to_owned() } else { peer.filters.join(", ") }),
+        ("add-path", add_path(peer)),
+        ("rules", if peer.rules.is_empty() { "-".to_owned() } else { peer.rules.join(", ") }),
+        ("withheld", if peer.withheld.is_empty() { "-".to_owned() } else { peer.withheld.join("; ") }),
         ("reflector client", if peer.reflector_client { "yes" } else { "no" }.to_owned()),
         ("role", peer.role.clone().unwrap_or_else(|| "-".to_owned())),
         ("maximum prefixes", peer.maximum_prefixes.map_or_else(|| "-".to_owned(), |limit| limit.to_string())),
@@ -144,17 +164,39 @@ fn peer_detail(peer: &PeerDocument) -> String {
     lines.iter().map(|(key, value)| format!("{key:17} {value}").trim_end().to_owned() + "\n").collect()
 }
 
+/// What may go in either direction: `receives ipv4-unicast; sends ipv4-unicast, at most 4`.
+fn add_path(peer: &PeerDocument) -> String {
+    let mut parts = Vec::new();
+    if !peer.add_path_receive.is_empty() {
+        parts.push(format!("receives {}", peer.add_path_receive.join(" ")));
+    }
+    if !peer.add_path_send.is_empty() {
+        let most = peer.add_path_send_maximum.map_or_else(String::new, |most| format!(", at most {most}"));
+        parts.push(format!("sends {}{most}", peer.add_path_send.join(" ")));
+    }
+    if parts.is_empty() { "-".to_owned() } else { parts.join("; ") }
+}
+
 /// `manx routes`.
 pub(super) fn routes(document: &RoutesDocument, wide: bool) -> String {
     let mut header = vec!["", "PREFIX", "NEXT HOP", "FROM", "AS PATH", "PREF", "MED", "WHY NOT"];
     if wide {
         header.splice(7..7, ["ORIGIN", "COMMUNITIES", "AGE"]);
     }
+    let has_path_ids =
+        document.routes.iter().flat_map(|route| &route.paths).any(|path| path.path_id.is_some());
+    if has_path_ids {
+        header.insert(2, "PATH ID");
+    }
     let mut rows = Vec::new();
     for route in &document.routes {
         for (nth, path) in route.paths.iter().enumerate() {
             let prefix = if nth == 0 { route.prefix.to_string() } else { String::new() };
-            rows.push(path_row(prefix, path, wide));
+            let mut row = path_row(prefix, path, wide);
+            if has_path_ids {
+                row.insert(2, path.path_id.map_or_else(String::new, |path_id| path_id.to_string()));
+            }
+            rows.push(row);
         }
     }
     render(&header, &rows) + "* best, = used beside it, s stale, ! cannot be used\n"

@@ -6,15 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bgp::PeerId;
-use bgp::io::{RibHandle, Speaker};
-use bgp::rib::snapshot::{PeerSummary, RouteSelection};
+use bgp::io::{Observer, RibHandle};
+use bgp::rib::Policy;
+use bgp::rib::snapshot::{PeerState, PeerSummary, PolicyDirection, RouteSelection, TrialPage, TrialPlace};
+use config::catalog::Resources;
 use fib::io::FibHandle;
 use ipnet::IpNet;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
-use super::protocol::{FibDocument, PeersDocument, RoutesDocument, StatusDocument};
+use super::protocol::{
+    FibDocument, PeersDocument, PolicyDocument, PolicyTrialDocument, RoutesDocument, StatusDocument,
+};
 use crate::node::NodeState;
-use crate::node::snapshot;
+use crate::node::{policy_trial, snapshot};
 
 /// Routes per question to the RIB's thread, so that a long answer does not hold up routing.
 const PAGE: usize = 4096;
@@ -48,18 +52,20 @@ pub(super) struct Agent {
     pub(super) started: Instant,
     /// Whether kernel routes are written.
     pub(super) fib_enabled: bool,
-    /// The speaker; `None` with BGP switched off, and while stopping.
-    pub(super) speaker: Arc<Mutex<Option<Speaker>>>,
+    /// The read side of the speaker; `None` with BGP switched off. Nothing that the speaker does keeps it waiting.
+    pub(super) observer: Option<Observer>,
     pub(super) rib: RibHandle,
     pub(super) fib: FibHandle,
     pub(super) bgp_in_sync: Arc<AtomicBool>,
     pub(super) state: watch::Receiver<Arc<NodeState>>,
+    /// What the manifests hold.
+    pub(super) resources: watch::Receiver<Arc<Resources>>,
 }
 
 impl Agent {
     pub(super) async fn status(&self) -> Result<StatusDocument, Refusal> {
         let peers = self.peer_snapshots().await;
-        let listeners = self.speaker.lock().await.as_ref().map(Speaker::listeners).unwrap_or_default();
+        let listeners = self.observer.as_ref().map(Observer::listeners).unwrap_or_default();
         let rib = self.rib.query(bgp::rib::Rib::summary).await.ok_or_else(Refusal::stopping)?;
         let fib = self.fib.summary().await.map_err(|_| Refusal::stopping())?;
         let state = Arc::clone(&self.state.borrow());
@@ -90,7 +96,11 @@ impl Agent {
                 return Err(Refusal::not_found(message));
             }
         }
-        Ok(PeersDocument { peers })
+        let dynamic = match (name, &self.observer) {
+            (None, Some(observer)) => snapshot::dynamic(&observer.dynamic()),
+            (Some(_), _) | (None, None) => Vec::new(),
+        };
+        Ok(PeersDocument { peers, dynamic })
     }
 
     pub(super) async fn routes(
@@ -119,9 +129,75 @@ impl Agent {
         Ok(snapshot::fib(&fib, self.fib_enabled))
     }
 
+    /// Defects that ended the task of a peer.
+    pub(super) fn task_failures(&self) -> u64 {
+        self.observer.as_ref().map_or(0, Observer::task_failures)
+    }
+
+    /// What these manifests would change if they stood in the files.
+    pub(super) async fn try_policy(&self, manifests: &str) -> Result<PolicyTrialDocument, Refusal> {
+        let objects = policy_trial::objects(manifests).map_err(Refusal::bad_request)?;
+        let (resources, state) = (Arc::clone(&self.resources.borrow()), Arc::clone(&self.state.borrow()));
+        let changed = policy_trial::changed(&state, &resources, &objects).map_err(Refusal::bad_request)?;
+        let mut document = PolicyTrialDocument::default();
+        for (peer, name) in self.up_peers().await? {
+            let Some((import, export)) = changed.get(&name) else { continue };
+            for (direction, policy) in [(PolicyDirection::Import, import), (PolicyDirection::Export, export)]
+            {
+                let page = self.trial(peer, direction, Some(Arc::clone(policy))).await?;
+                document.trials.push(policy_trial::document(&name, direction, page));
+            }
+        }
+        Ok(document)
+    }
+
+    /// Which rules decide how much.
+    pub(super) async fn policy(&self) -> Result<PolicyDocument, Refusal> {
+        let state = Arc::clone(&self.state.borrow());
+        let mut document = PolicyDocument::default();
+        for (peer, name) in self.up_peers().await? {
+            let Some((import, export)) = policy_trial::in_force(&state, &name) else { continue };
+            for (direction, policy) in [(PolicyDirection::Import, import), (PolicyDirection::Export, export)]
+            {
+                if policy.is_empty() {
+                    continue;
+                }
+                let page = self.trial(peer, direction, None).await?;
+                document.rules.extend(policy_trial::rules(&name, direction, &policy, &page));
+            }
+        }
+        Ok(document)
+    }
+
+    async fn trial(
+        &self,
+        peer: PeerId,
+        direction: PolicyDirection,
+        policy: Option<Arc<Policy>>,
+    ) -> Result<TrialPage, Refusal> {
+        let mut all = TrialPage::default();
+        let mut next = Some(TrialPlace::default());
+        while let Some(from) = next {
+            let policy = policy.clone();
+            let count = u32::try_from(PAGE).unwrap_or(u32::MAX);
+            let question =
+                move |rib: &bgp::rib::Rib| rib.try_policy(peer, direction, policy.as_ref(), from, count);
+            let page = self.rib.query(question).await.ok_or_else(Refusal::stopping)?;
+            next = page.next;
+            all.add(page);
+        }
+        Ok(all)
+    }
+
+    async fn up_peers(&self) -> Result<Vec<(PeerId, String)>, Refusal> {
+        let peers = self.rib.query(bgp::rib::Rib::peers).await.ok_or_else(Refusal::stopping)?;
+        let up = peers.into_iter().filter(|peer| peer.state == PeerState::Up);
+        Ok(up.map(|peer| (peer.peer, peer.name)).collect())
+    }
+
     async fn peer_snapshots(&self) -> Vec<bgp::peer::PeerSnapshot> {
-        match self.speaker.lock().await.as_ref() {
-            Some(speaker) => speaker.peers().await,
+        match &self.observer {
+            Some(observer) => observer.peers().await,
             None => Vec::new(),
         }
     }
@@ -175,7 +251,7 @@ impl Agent {
         loop {
             let question = move |rib: &bgp::rib::Rib| rib.advertised(peer, after, PAGE);
             let page = self.rib.query(question).await.ok_or_else(Refusal::stopping)?;
-            document.routes.extend(page.routes.iter().map(snapshot::advertised));
+            snapshot::add_advertised(&mut document, &page.routes);
             after = page.next;
             if after.is_none() {
                 break;

@@ -1,4 +1,4 @@
-//! The local socket: HTTP/1.1, one GET per read verb, documents of [`super::protocol`]. Decides nothing.
+//! The local socket: HTTP/1.1, one GET per read verb (and one POST, which tries and changes nothing), documents of [`super::protocol`]. Decides nothing.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,16 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
 use super::agent::{Agent, Refusal};
 use super::protocol::ErrorDocument;
+
+/// Most octets of manifests that are tried at once; as long as a file may be.
+const MANIFESTS_MAX_BYTES: usize = 64 << 20;
 
 /// The bound socket; its file is removed when this is dropped.
 pub(super) struct ControlSocket {
@@ -67,6 +70,10 @@ fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/peers", get(peers))
         .route("/v1/routes", get(routes))
         .route("/v1/fib", get(fib))
+        .route("/v1/policy", get(policy))
+        .route("/v1/policy/test", post(try_policy))
+        // Sets of a million prefixes.
+        .layer(axum::extract::DefaultBodyLimit::max(MANIFESTS_MAX_BYTES))
         .fallback(async || {
             answer::<()>(Err(Refusal::not_found(
                 "no such document; this daemon may be older than the client",
@@ -102,6 +109,14 @@ async fn routes(State(agent): State<Arc<Agent>>, Query(query): Query<RoutesQuery
 
 async fn fib(State(agent): State<Arc<Agent>>) -> Response {
     answer(agent.fib().await)
+}
+
+async fn policy(State(agent): State<Arc<Agent>>) -> Response {
+    answer(agent.policy().await)
+}
+
+async fn try_policy(State(agent): State<Arc<Agent>>, manifests: String) -> Response {
+    answer(agent.try_policy(&manifests).await)
 }
 
 fn answer<T: Serialize>(result: Result<T, Refusal>) -> Response {

@@ -9,13 +9,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use super::agent::Agent;
-use super::protocol::{PeersDocument, StatusDocument};
+use super::protocol::{DynamicPeersDocument, PeersDocument, StatusDocument};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -47,7 +48,10 @@ async fn metrics(State(agent): State<Arc<Agent>>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response();
     };
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &registry(&status, &peers)) {
+    match prometheus_client::encoding::text::encode(
+        &mut text,
+        &registry(&status, &peers, agent.task_failures()),
+    ) {
         Ok(()) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
@@ -74,7 +78,7 @@ async fn page(State(agent): State<Arc<Agent>>) -> Response {
     Html(format!("<!doctype html><title>manx {}</title><pre>{escaped}</pre>\n", status.node)).into_response()
 }
 
-fn registry(status: &StatusDocument, peers: &PeersDocument) -> Registry {
+fn registry(status: &StatusDocument, peers: &PeersDocument, task_failures: u64) -> Registry {
     let mut registry = Registry::with_prefix("manx");
     let single = |registry: &mut Registry, name: &str, help: &str, value: i64| {
         let gauge = Gauge::<i64>::default();
@@ -100,6 +104,10 @@ fn registry(status: &StatusDocument, peers: &PeersDocument) -> Registry {
         i64::try_from(status.uptime_secs).unwrap_or(i64::MAX),
     );
 
+    let failures = Counter::<u64>::default();
+    failures.inc_by(task_failures);
+    registry.register("peer_task_failures", "Sessions lost to a defect of the daemon", failures);
+
     let families = [("ipv4", status.routes.ipv4), ("ipv6", status.routes.ipv6)];
     by_kind(&mut registry, "rib_prefixes", "Prefixes with at least one path", &families);
     single(&mut registry, "rib_paths", "Paths over all prefixes", count(status.routes.paths));
@@ -112,7 +120,11 @@ fn registry(status: &StatusDocument, peers: &PeersDocument) -> Registry {
         ("peer_received_paths", "Paths the peer has sent", Family::<PeerLabels, Gauge>::default()),
         ("peer_used_paths", "Of these: in use", Family::default()),
         ("peer_stale_paths", "Kept from its last session", Family::default()),
-        ("peer_advertised_prefixes", "Prefixes sent to the peer", Family::default()),
+        (
+            "peer_advertised_prefixes",
+            "Prefixes sent to the peer, or paths where it takes several",
+            Family::default(),
+        ),
         ("peer_flaps", "Established sessions lost", Family::default()),
     ];
     for peer in &peers.peers {
@@ -124,11 +136,24 @@ fn registry(status: &StatusDocument, peers: &PeersDocument) -> Registry {
             family.get_or_create(&labels).set(count(value));
         }
     }
+    dynamic(&mut registry, &peers.dynamic);
     registry.register("peer_up", "1 when the session is established", up);
     for (name, help, family) in paths {
         registry.register(name, help, family);
     }
     registry
+}
+
+fn dynamic(registry: &mut Registry, templates: &[DynamicPeersDocument]) {
+    let current = Family::<PeerLabels, Gauge>::default();
+    let refused = Family::<PeerLabels, Counter>::default();
+    for template in templates {
+        let labels = PeerLabels { peer: template.name.clone() };
+        current.get_or_create(&labels).set(i64::from(template.current));
+        refused.get_or_create(&labels).inc_by(template.refused);
+    }
+    registry.register("dynamic_peers", "Peers of a BGPPeer with peerPrefix", current);
+    registry.register("dynamic_peers_refused", "Connections refused because of maximumDynamicPeers", refused);
 }
 
 fn by_kind(registry: &mut Registry, name: &str, help: &str, values: &[(&str, usize)]) {
@@ -156,12 +181,15 @@ mod tests {
             received: 7,
             ..Default::default()
         };
-        let peers = PeersDocument { peers: vec![peer] };
+        let rack = DynamicPeersDocument { name: "bgppeer/rack".into(), refused: 3, ..Default::default() };
+        let peers = PeersDocument { peers: vec![peer], dynamic: vec![rack] };
         let mut text = String::new();
-        let registry = registry(&StatusDocument::default(), &peers);
+        let registry = registry(&StatusDocument::default(), &peers, 1);
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         assert!(text.contains("manx_peer_up{peer=\"bgppeer/tor\"} 1\n"), "{text}");
         assert!(text.contains("manx_peer_received_paths{peer=\"bgppeer/tor\"} 7\n"), "{text}");
         assert!(text.contains("manx_in_sync 0\n"), "{text}");
+        assert!(text.contains("manx_dynamic_peers_refused_total{peer=\"bgppeer/rack\"} 3\n"), "{text}");
+        assert!(text.contains("manx_peer_task_failures_total 1\n"), "{text}");
     }
 }

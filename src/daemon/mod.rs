@@ -26,6 +26,7 @@ use anyhow::Context;
 use bgp::io::{RibHandle, Speaker};
 use bgp::peer::StopReason;
 use config::Severity;
+use config::catalog::Resources;
 use config::io::ManifestDirectory;
 use config::settings::Settings;
 use fib::FibEvent;
@@ -33,7 +34,7 @@ use fib::io::{FibHandle, FibOptions};
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::dispatch::{DaemonOptions, LogFormat};
@@ -150,7 +151,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     tracing::info!("stopping: kernel routes stay, peers are left to keep ours");
     // Nobody is left to tell when systemd does not listen.
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
-    if let Some(speaker) = node.speaker.lock().await.take() {
+    if let Some(speaker) = node.speaker {
         speaker.shutdown(StopReason::Restart).await;
     }
     Ok(())
@@ -176,19 +177,20 @@ async fn start(settings: &Settings) -> anyhow::Result<(Node, Agent)> {
         fib.send(FibEvent::LearnedInSync);
     }
     let speaker = settings.bgp_enabled.then(|| Speaker::spawn(rib.clone()));
-    let speaker = Arc::new(Mutex::new(speaker));
     let state = NodeState { node_name: settings.node_name.clone(), ..NodeState::default() };
     let (state, shown) = watch::channel(Arc::new(state));
+    let (resources, in_force) = watch::channel(Arc::default());
     let agent = Agent {
         started: Instant::now(),
         fib_enabled: settings.fib_enabled,
-        speaker: Arc::clone(&speaker),
+        observer: speaker.as_ref().map(Speaker::observer),
         rib,
         fib: fib.clone(),
         bgp_in_sync,
         state: shown,
+        resources: in_force,
     };
-    Ok((Node { fib, fib_enabled: settings.fib_enabled, speaker, restarting, state }, agent))
+    Ok((Node { fib, fib_enabled: settings.fib_enabled, speaker, restarting, state, resources }, agent))
 }
 
 /// What the operator and the service manager say.
@@ -231,9 +233,10 @@ async fn kernel_holds_our_routes(fib: &FibHandle) -> bool {
 struct Node {
     fib: FibHandle,
     fib_enabled: bool,
-    speaker: Arc<Mutex<Option<Speaker>>>,
+    speaker: Option<Speaker>,
     restarting: bool,
     state: watch::Sender<Arc<NodeState>>,
+    resources: watch::Sender<Arc<Resources>>,
 }
 
 impl Node {
@@ -266,7 +269,8 @@ impl Node {
         }
     }
 
-    async fn apply(&self, resources: &config::catalog::Resources) {
+    async fn apply(&self, resources: &Arc<Resources>) {
+        self.resources.send_replace(Arc::clone(resources));
         let before = Arc::clone(&self.state.borrow());
         let next = before.next(resources, self.restarting);
         for problem in next.problems.iter().filter(|problem| !before.problems.contains(problem)) {
@@ -281,7 +285,7 @@ impl Node {
         let Some(desired) = desired.filter(|_| is_new) else { return };
         self.fib.send(FibEvent::Configure(desired.fib.config(self.fib_enabled)));
         self.fib.send(FibEvent::OwnBlocks(desired.blackholes));
-        if let Some(speaker) = self.speaker.lock().await.as_mut() {
+        if let Some(speaker) = &self.speaker {
             speaker.apply(desired.bgp).await;
         }
     }

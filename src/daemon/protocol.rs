@@ -96,6 +96,24 @@ pub struct ProblemDocument {
 pub struct PeersDocument {
     /// By name.
     pub peers: Vec<PeerDocument>,
+    /// Templates of dynamic peers, by name; absent when one peer was asked for.
+    #[serde(default)]
+    pub dynamic: Vec<DynamicPeersDocument>,
+}
+
+/// A BGPPeer with a peerPrefix: peers come from it as long as there is room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DynamicPeersDocument {
+    /// `bgppeer/…`: the `template` of its peers.
+    pub name: String,
+    /// Where its peers may connect from.
+    pub prefixes: Vec<IpNet>,
+    /// Most peers at a time.
+    pub maximum: u32,
+    /// How many there are.
+    pub current: u32,
+    /// Connections refused because there were as many as there may be.
+    pub refused: u64,
 }
 
 /// One session.
@@ -137,6 +155,30 @@ pub struct PeerDocument {
     pub capabilities: Vec<String>,
     /// Seconds for which the neighbor asked us to keep its routes should it restart.
     pub restart_time_secs: Option<u16>,
+    /// The template that a dynamic peer was made from; absent for configured ones.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// We only accept connections.
+    #[serde(default)]
+    pub passive: bool,
+    /// Configured seconds between attempts to connect, before jitter.
+    #[serde(default)]
+    pub connect_retry_secs: u16,
+    /// Configured seconds of the first pause after an error, before jitter.
+    #[serde(default)]
+    pub idle_hold_secs: u16,
+    /// Configured seconds of the longest pause after errors.
+    #[serde(default)]
+    pub maximum_idle_hold_secs: u16,
+    /// Least seconds between two advertisements to it; 0: none.
+    #[serde(default)]
+    pub minimum_advertisement_secs: u16,
+    /// Seconds for which the peer may take nothing before it is down; absent while unknown.
+    #[serde(default)]
+    pub send_hold_secs: Option<u64>,
+    /// Seconds until the next attempt to connect, or until a pause after an error ends.
+    #[serde(default)]
+    pub next_attempt_secs: Option<u64>,
     /// We reflect routes for it.
     pub reflector_client: bool,
     /// Our role (RFC 9234), `provider`; absent where none is configured.
@@ -145,9 +187,23 @@ pub struct PeerDocument {
     pub maximum_prefixes: Option<u32>,
     /// TCP-MD5 (RFC 2385) is on.
     pub password: bool,
+    /// Families in which it may send several paths of a prefix (RFC 7911), as negotiated.
+    #[serde(default)]
+    pub add_path_receive: Vec<String>,
+    /// Families in which it is sent several.
+    #[serde(default)]
+    pub add_path_send: Vec<String>,
+    /// Most paths of a prefix that it is sent in these; absent: all.
+    pub add_path_send_maximum: Option<u8>,
     /// BGPFilters that its routes pass, in order.
     #[serde(default)]
     pub filters: Vec<String>,
+    /// What is demanded of its routes and done to those it gets, beside filters; only what is not the default.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// What it is not sent or what is not taken from it for want of a filter (RFC 8212).
+    #[serde(default)]
+    pub withheld: Vec<String>,
     /// Paths it has sent.
     pub received: usize,
     /// Of these: eligible.
@@ -156,7 +212,7 @@ pub struct PeerDocument {
     pub best: usize,
     /// Kept from its last session until it sends them again.
     pub stale: usize,
-    /// Prefixes we have sent it.
+    /// Paths we have sent it.
     pub advertised: usize,
     /// Messages received on all sessions.
     pub messages_in: u64,
@@ -164,6 +220,8 @@ pub struct PeerDocument {
     pub messages_out: u64,
     /// UPDATEs received on all sessions.
     pub updates_in: u64,
+    /// Attributes of theirs that were discarded, or cost their routes (RFC 7606), over all sessions.
+    pub malformed_attributes: u64,
 }
 
 /// `GET /v1/routes[?prefix=…|received=PEER|advertised=PEER]`.
@@ -187,6 +245,9 @@ pub struct RouteDocument {
 pub struct PathDocument {
     /// `local` or the peer's name.
     pub source: String,
+    /// Path identifier (RFC 7911), as received or as sent; absent where there is none.
+    #[serde(default)]
+    pub path_id: Option<u32>,
     /// Where packets go; absent for our own routes.
     pub next_hop: Option<String>,
     /// The AS_PATH, nearest first.
@@ -205,7 +266,7 @@ pub struct PathDocument {
     pub cluster_list: Vec<String>,
     /// ONLY_TO_CUSTOMER (RFC 9234): the AS that marked it.
     pub only_to_customer: Option<u32>,
-    /// The one that is advertised.
+    /// The one that is advertised, if one is; in what is advertised every path.
     pub best: bool,
     /// Used for forwarding beside the best one.
     pub multipath: bool,
@@ -215,6 +276,13 @@ pub struct PathDocument {
     pub ineligible: Option<String>,
     /// The decision step that it lost.
     pub lost: Option<String>,
+    /// The source of the path that it lost to: the best one, but for MED the best of its neighboring AS. Absent
+    /// for a path in use.
+    #[serde(default)]
+    pub lost_to: Option<String>,
+    /// Why it is not used beside the best one, if it lost only after the metric of the next hop.
+    #[serde(default)]
+    pub not_multipath: Option<String>,
     /// Seconds since it was received.
     pub age_secs: u64,
 }
@@ -258,6 +326,113 @@ pub struct FibNextHopDocument {
     pub device: String,
     /// Share of the traffic.
     pub weight: u16,
+}
+
+/// What `manx policy test` prints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyTestDocument {
+    /// How many are as expected.
+    pub passed: usize,
+    /// How many are not.
+    pub failed: usize,
+    /// By name.
+    pub tests: Vec<FilterTestDocument>,
+}
+
+/// One BGPFilterTest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterTestDocument {
+    /// Its name.
+    pub name: String,
+    /// All is as expected.
+    pub ok: bool,
+    /// What became of the route: `Accept`, `Reject`, or `Default` where no rule ended it.
+    pub action: String,
+    /// The rule that ended it.
+    pub rule: Option<String>,
+    /// What is not as expected.
+    pub differences: Vec<DifferenceDocument>,
+}
+
+/// Something that is not as expected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DifferenceDocument {
+    /// A field of `expect`.
+    pub field: String,
+    /// What stands there.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+}
+
+/// `POST /v1/policy/test` with manifests: what they would change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicyTrialDocument {
+    /// By peer and direction; peers without a session are left out.
+    pub trials: Vec<TrialDocument>,
+}
+
+/// One peer and direction.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrialDocument {
+    /// The peer's name.
+    pub peer: String,
+    /// `import` or `export`.
+    pub direction: String,
+    /// Routes that were looked at.
+    pub routes: usize,
+    /// Of these: rejected now, would pass.
+    pub accepted: usize,
+    /// Of these: pass now, would be rejected.
+    pub rejected: usize,
+    /// Of these: would pass with other attributes.
+    pub changed: usize,
+    /// Those, by prefix.
+    pub different: Vec<TriedRouteDocument>,
+}
+
+/// A route that would fare differently.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TriedRouteDocument {
+    /// The destination.
+    pub prefix: IpNet,
+    /// As it is.
+    pub now: TriedDocument,
+    /// As it would be.
+    pub then: TriedDocument,
+}
+
+/// What a policy makes of a route.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TriedDocument {
+    /// The rule that ends it; absent where none does.
+    pub rule: Option<String>,
+    /// Its attributes then, and nothing else of a path; absent: it does not pass.
+    pub path: Option<PathDocument>,
+}
+
+/// `GET /v1/policy`: which rules decide how much, by peer, direction and order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicyDocument {
+    /// Rules of the filters of peers with a session; those of a family without one are left out.
+    pub rules: Vec<RuleDocument>,
+}
+
+/// One rule for one peer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuleDocument {
+    /// The peer's name.
+    pub peer: String,
+    /// `import` or `export`.
+    pub direction: String,
+    /// `fabric rule 2`; absent: no rule ended it.
+    pub rule: Option<String>,
+    /// Accept, Reject or Next; absent with `rule`.
+    pub action: Option<String>,
+    /// `ipv4` or `ipv6`; absent with `rule`.
+    pub family: Option<String>,
+    /// Routes that it decides, now.
+    pub routes: usize,
 }
 
 /// Any refusal, with an HTTP status of 4xx or 5xx.

@@ -1,9 +1,13 @@
 //! Pure composition: what the manifests ask for as one desired state, and the translations between the domains.
 //! No sockets, no tasks, no clock; `daemon` runs what is decided here.
 
+pub mod dynamic;
 mod policy;
+pub mod policy_test;
+pub mod policy_trial;
 pub mod snapshot;
 pub mod translate;
+mod update_rules;
 pub mod wiring;
 
 use std::net::Ipv4Addr;

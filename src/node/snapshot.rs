@@ -1,22 +1,25 @@
 //! What the cores show of themselves, as the documents of the local socket. Pure.
 
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 
-use bgp::io::ListenerSnapshot;
-use bgp::peer::PeerSnapshot;
+use bgp::io::{DynamicSnapshot, ListenerSnapshot};
+use bgp::peer::{PeerSnapshot, State};
 use bgp::rib::snapshot::{
     AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, PeerSummary, RibSummary,
     RouteSnapshot as RibRoute,
 };
-use bgp::rib::{Ineligible, LossReason};
+use bgp::rib::{Ineligible, LossReason, NotMultipath};
+use bgp::{AfiSafi, PeerKind};
 use config::{Problem, Severity};
 use fib::snapshot::{FibSnapshot, FibSummary, NextHopView, RouteSnapshot};
 use serde::Serialize;
 
-use super::NodeState;
+use super::dynamic::MissingSession;
+use super::{NodeState, update_rules};
 use crate::daemon::protocol::{
-    FibCounts, FibDocument, FibNextHopDocument, FibRouteDocument, PathDocument, PeerCounts, PeerDocument,
-    ProblemDocument, RouteCounts, RouteDocument, StatusDocument,
+    DynamicPeersDocument, FibCounts, FibDocument, FibNextHopDocument, FibRouteDocument, PathDocument,
+    PeerCounts, PeerDocument, ProblemDocument, RouteCounts, RouteDocument, RoutesDocument, StatusDocument,
 };
 
 /// What `manx status` is made of.
@@ -113,7 +116,10 @@ fn problem(problem: &Problem) -> ProblemDocument {
 /// All sessions, by name: what the session's machine shows joined with what the RIB counts.
 #[must_use]
 pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeState) -> Vec<PeerDocument> {
-    let neighbors = state.desired.iter().flat_map(|desired| &desired.bgp.neighbors);
+    let neighbors = state.desired.iter().flat_map(|desired| {
+        let templates = desired.bgp.dynamic.iter().map(|group| &group.template);
+        desired.bgp.neighbors.iter().chain(templates)
+    });
     let clients: Vec<&str> = neighbors
         .filter(|neighbor| neighbor.reflector_client.is_some())
         .map(|neighbor| neighbor.name.as_str())
@@ -121,13 +127,55 @@ pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeStat
     let mut documents: Vec<PeerDocument> = sessions
         .iter()
         .map(|session| {
-            let mut document = peer(session, clients.contains(&session.name.as_str()));
-            let filters = state.desired.as_ref().and_then(|desired| desired.filters.get(&session.name));
+            // What the manifests say of a dynamic peer they say of its template.
+            let configured = session.template.as_ref().unwrap_or(&session.name);
+            let mut document = peer(session, clients.contains(&configured.as_str()));
+            let filters = state.desired.as_ref().and_then(|desired| desired.filters.get(configured));
             document.filters = filters.cloned().unwrap_or_default();
+            let desired = state.desired.iter().flat_map(|desired| &desired.bgp.neighbors);
+            if let Some(neighbor) = desired.into_iter().find(|neighbor| neighbor.name == session.name) {
+                document.rules = update_rules::describe(neighbor);
+                document.withheld = update_rules::withheld(neighbor);
+            }
             if let Some(summary) = routes.iter().find(|summary| Some(summary.peer) == session.id) {
                 add_routes(&mut document, summary);
             }
             document
+        })
+        .collect();
+    documents.extend(state.desired.iter().flat_map(|desired| &desired.missing).map(missing));
+    documents.sort_by(|left, right| left.name.cmp(&right.name));
+    documents
+}
+
+/// A session that cannot be had is one that is down.
+fn missing(session: &MissingSession) -> PeerDocument {
+    let kind = if session.local_as == session.remote_as { PeerKind::Ibgp } else { PeerKind::Ebgp };
+    PeerDocument {
+        name: session.name.clone(),
+        description: session.description.clone(),
+        address: session.address,
+        port: session.port,
+        kind: word(&kind),
+        local_as: session.local_as,
+        remote_as: session.remote_as,
+        state: word(&State::Idle),
+        last_error: Some(session.reason.clone()),
+        ..PeerDocument::default()
+    }
+}
+
+/// Every template of dynamic peers, by name.
+#[must_use]
+pub fn dynamic(templates: &[DynamicSnapshot]) -> Vec<DynamicPeersDocument> {
+    let mut documents: Vec<_> = templates
+        .iter()
+        .map(|template| DynamicPeersDocument {
+            name: template.name.clone(),
+            prefixes: template.prefixes.clone(),
+            maximum: template.maximum,
+            current: template.current,
+            refused: template.refused,
         })
         .collect();
     documents.sort_by(|left, right| left.name.cmp(&right.name));
@@ -146,6 +194,7 @@ fn add_routes(document: &mut PeerDocument, summary: &PeerSummary) {
 
 fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
     let negotiated = peer.negotiated.as_ref();
+    let names = |families: &[AfiSafi]| families.iter().map(ToString::to_string).collect::<Vec<_>>();
     let messages = |counters: &bgp::peer::MessageCounters| {
         counters.opens + counters.notifications + counters.keepalives + counters.refreshes
     };
@@ -165,14 +214,26 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
         router_id: negotiated.map(|terms| terms.remote_router_id.to_string()),
         hold_time_secs: negotiated.map(|terms| terms.hold_time_secs),
         keepalive_secs: negotiated.map(|terms| terms.keepalive_secs),
-        families: negotiated
-            .map_or_else(Vec::new, |terms| terms.families.iter().map(ToString::to_string).collect()),
+        families: negotiated.map_or_else(Vec::new, |terms| names(&terms.families)),
         capabilities: negotiated.map_or_else(Vec::new, |terms| {
             terms.remote_capabilities.iter().map(ToString::to_string).collect()
         }),
         restart_time_secs: negotiated
             .and_then(|terms| terms.restart.as_ref())
             .map(|restart| restart.restart_time_secs),
+        template: peer.template.clone(),
+        passive: peer.passive,
+        connect_retry_secs: peer.connect_retry_secs,
+        idle_hold_secs: peer.timing.idle_hold_secs,
+        maximum_idle_hold_secs: peer.timing.idle_hold_max_secs,
+        minimum_advertisement_secs: peer.timing.advertisement_interval_secs,
+        send_hold_secs: negotiated
+            .map(|terms| peer.timing.send_hold(terms.hold_time_secs).as_secs())
+            .or(peer.timing.send_hold_secs.map(u64::from)),
+        next_attempt_secs: peer.next_attempt_secs,
+        add_path_receive: negotiated.map_or_else(Vec::new, |terms| names(&terms.decode.add_path_receive)),
+        add_path_send: negotiated.map_or_else(Vec::new, |terms| names(&terms.encode.add_path_send)),
+        add_path_send_maximum: peer.add_paths.send_maximum.map(NonZeroU8::get),
         reflector_client,
         role: peer.role.map(|role| role.to_string()),
         maximum_prefixes: peer.prefix_limit.map(|limit| limit.received),
@@ -180,6 +241,7 @@ fn peer(peer: &PeerSnapshot, reflector_client: bool) -> PeerDocument {
         messages_in: messages(&peer.received) + peer.received.updates,
         messages_out: messages(&peer.sent),
         updates_in: peer.received.updates,
+        malformed_attributes: peer.malformed_attributes,
         ..PeerDocument::default()
     }
 }
@@ -191,33 +253,49 @@ pub fn route(route: &RibRoute) -> RouteDocument {
 }
 
 fn path(path: &PathSnapshot) -> PathDocument {
+    let (mut lost_to, mut not_multipath) = (None, None);
     let (ineligible, lost) = match &path.usage {
         PathUsage::Best => (None, None),
-        PathUsage::Multipath { reason } | PathUsage::Lost { reason } => {
+        PathUsage::Multipath { reason } => (None, Some(loss(*reason).to_owned())),
+        PathUsage::Lost { reason, to, not_multipath: why } => {
+            lost_to = Some(to.clone());
+            not_multipath = why.map(|why| left_out(why).to_owned());
             (None, Some(loss(*reason).to_owned()))
         }
         PathUsage::Ineligible { reason } => (Some(ineligible(reason)), None),
     };
     PathDocument {
         source: path.source.clone(),
+        path_id: named(path.path_id),
         best: path.usage == PathUsage::Best,
         multipath: matches!(path.usage, PathUsage::Multipath { .. }),
         stale: path.stale,
         ineligible,
         lost,
+        lost_to,
+        not_multipath,
         age_secs: path.age_secs,
         ..attributes(&path.attributes)
     }
 }
 
-/// One prefix as a peer was sent it.
-#[must_use]
-pub fn advertised(route: &AdvertisedRoute) -> RouteDocument {
-    let path = PathDocument { source: "local".to_owned(), best: true, ..attributes(&route.attributes) };
-    RouteDocument { prefix: route.prefix, paths: vec![path] }
+/// What a peer was sent, in the order of prefixes, with the paths of one prefix together.
+pub fn add_advertised(document: &mut RoutesDocument, routes: &[AdvertisedRoute]) {
+    for AdvertisedRoute { prefix, path_id, attributes: sent } in routes {
+        let path_id = named(*path_id);
+        let path = PathDocument { source: "local".to_owned(), path_id, best: true, ..attributes(sent) };
+        match document.routes.last_mut().filter(|last| last.prefix == *prefix) {
+            Some(last) => last.paths.push(path),
+            None => document.routes.push(RouteDocument { prefix: *prefix, paths: vec![path] }),
+        }
+    }
 }
 
-fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
+fn named(path_id: u32) -> Option<u32> {
+    Some(path_id).filter(|path_id| *path_id != 0)
+}
+
+pub(super) fn attributes(attributes: &AttributesSnapshot) -> PathDocument {
     let AttributesSnapshot { communities, extended_communities, large_communities, .. } = attributes;
     PathDocument {
         next_hop: attributes.next_hop.as_ref().map(IpAddr::to_string),
@@ -250,9 +328,22 @@ fn loss(reason: LossReason) -> &'static str {
     }
 }
 
+fn left_out(reason: NotMultipath) -> &'static str {
+    match reason {
+        NotMultipath::SameNextHop => "a path in use has the same next hop",
+        NotMultipath::AsPath => "it came through other ASes (relaxASPath is off)",
+        NotMultipath::Limit => "as many paths as allowed are in use (maximumPaths)",
+    }
+}
+
 fn ineligible(reason: &Ineligible) -> String {
     match reason {
         Ineligible::NextHop(reason) => format!("next hop: {reason}"),
+        Ineligible::FirstAs => "its AS_PATH does not begin with the peer's AS (enforceFirstAS)".to_owned(),
+        Ineligible::AsSet => "an AS_SET is in its AS_PATH (RFC 9774; allowASSets)".to_owned(),
+        Ineligible::NoImportPolicy => {
+            "the peer has no import filter of the family (RFC 8212; ebgpRequiresPolicy)".to_owned()
+        }
         Ineligible::AsLoop => "our AS is in its AS_PATH".to_owned(),
         Ineligible::OriginatorLoop => "we are its ORIGINATOR_ID".to_owned(),
         Ineligible::ClusterLoop => "our cluster is in its CLUSTER_LIST".to_owned(),
@@ -303,3 +394,6 @@ fn word(value: &impl Serialize) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU8;
 
 use bgp::io::Desired as DesiredBgp;
 use bgp::peer::{
-    GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
+    AddPaths, GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
 };
-use bgp::rib::{ExportAction, ExportPolicy, ExportRule, OriginatedRoute, RibConfig};
+use bgp::rib::{
+    DecisionRules, ExportAction, ExportPolicy, ExportRule, MultipathRules, OriginatedRoute, RibConfig,
+};
 use bgp::wire::BgpRole;
 use bgp::{AfiSafi, Asn, ClusterId, RouterId};
 use config::Problem;
@@ -20,7 +23,8 @@ use config::model::{
 use fib::FibConfig;
 use ipnet::IpNet;
 
-use super::policy;
+use super::policy::{self, Policies};
+use super::{dynamic, update_rules};
 
 /// The kernel's main table.
 const TABLE_MAIN: u32 = 254;
@@ -39,6 +43,8 @@ pub struct Desired {
     pub blackholes: Vec<IpNet>,
     /// By the names of neighbors that have any: their BGPFilters, in order. For people.
     pub filters: BTreeMap<String, Vec<String>>,
+    /// Sessions that are configured but cannot be had, by name. For people.
+    pub missing: Vec<dynamic::MissingSession>,
 }
 
 /// What the manifests say about kernel routes.
@@ -78,19 +84,25 @@ pub fn desired(
     let speaker = Speaker::of(resources, node_name)?;
     let expansion = expand::sessions(resources, node_name);
     let own_blocks = expand::own_blocks(resources, node_name);
+    let policies = Policies::new(resources);
     let neighbors = expansion
         .sessions
         .iter()
-        .filter_map(|session| neighbor(resources, session, &speaker, restarting))
+        .filter_map(|session| neighbor(&policies, session, &speaker, restarting))
         .collect();
+    let templates = expansion.templates.iter().filter_map(|template| {
+        let neighbor = neighbor(&policies, &template.session, &speaker, restarting)?;
+        Some(dynamic::neighbors(template, neighbor))
+    });
     let shared = expand::export_policy(resources, node_name);
     let bgp = DesiredBgp {
         listen: listen(&speaker),
         neighbors,
+        dynamic: templates.collect(),
         neighbors_are_partial: resources.is_partial(),
         rib: RibConfig {
             router_id: RouterId(speaker.router_id),
-            multipath_max: speaker.multipath_max,
+            decision: decision(&speaker),
             export: export(&shared, &expand::prefix_advertisements(resources, node_name)),
             restarting,
         },
@@ -105,14 +117,34 @@ pub fn desired(
             .into_iter()
             .filter(|block| block.prefix_len() < block.max_prefix_len())
             .collect(),
+        missing: expansion.unstartable.iter().map(dynamic::missing).collect(),
         filters: expansion
             .sessions
             .into_iter()
+            .chain(expansion.templates.into_iter().map(|template| template.session))
             .filter(|session| !session.filters.is_empty())
             .map(|session| (session.name, session.filters))
             .collect(),
     };
-    Ok((desired, expansion.problems))
+    let mut problems = expansion.problems;
+    problems.extend(policies.problems());
+    Ok((desired, problems))
+}
+
+fn decision(speaker: &Speaker) -> DecisionRules {
+    let best_path = &speaker.best_path;
+    DecisionRules {
+        always_compare_med: best_path.always_compare_med,
+        missing_med_worst: best_path.missing_med_worst,
+        ignore_as_path_length: best_path.ignore_as_path_length,
+        ignore_next_hop_metric: best_path.ignore_next_hop_metric,
+        compare_router_id: best_path.compare_router_id,
+        multipath: MultipathRules {
+            max_external: speaker.multipath_max,
+            max_internal: speaker.multipath_max_ibgp,
+            relax_as_path: best_path.multipath.relax_as_path,
+        },
+    }
 }
 
 fn listen(speaker: &Speaker) -> Vec<SocketAddr> {
@@ -136,7 +168,7 @@ fn originated(prefix: IpNet, speaker: &Speaker) -> OriginatedRoute {
 /// `None`: its password cannot be one. The expansion leaves such sessions out; if ever it did not, none may run
 /// without.
 fn neighbor(
-    resources: &Resources,
+    policies: &Policies<'_>,
     session: &Session,
     speaker: &Speaker,
     restarting: bool,
@@ -145,7 +177,7 @@ fn neighbor(
         None => None,
         Some(password) => Some(Password::new(password.octets().clone())?),
     };
-    let (import, export) = policy::policies(resources, &session.filters);
+    let (import, export) = policies.of(&session.filters, Asn(session.local_as.number()));
     Some(NeighborConfig {
         name: session.name.clone(),
         description: session.description.clone(),
@@ -154,18 +186,27 @@ fn neighbor(
         local_address: session.source_address,
         local_as: Asn(session.local_as.number()),
         remote_as: Asn(session.remote_as.number()),
+        // The speaker's, of those that it makes from a template.
+        dynamic: None,
         router_id: RouterId(speaker.router_id),
         hold_time_secs: session.hold_time_secs,
         keepalive_secs: session.keepalive_secs,
         connect_retry_secs: session.connect_retry_secs,
+        timing: dynamic::timing(&session.timing),
         passive: session.passive,
         families: session.families.iter().map(|family| afi_safi(*family)).collect(),
+        add_paths: AddPaths {
+            receive: session.add_paths.receive,
+            send: session.add_paths.send,
+            send_maximum: session.add_paths.send_maximum.and_then(NonZeroU8::new),
+        },
         graceful_restart: Some(GracefulRestartConfig {
             restart_time_secs: session.max_restart_time_secs,
             restarting,
         }),
         ttl_security_hops: session.ttl_security_hops,
         password,
+        tcp_ao: dynamic::ao_keys(session)?,
         next_hop_mode: match session.next_hop_mode {
             ManifestNextHopMode::Auto => NextHopMode::Auto,
             ManifestNextHopMode::SelfAddress => NextHopMode::SelfAddress,
@@ -174,6 +215,7 @@ fn neighbor(
         next_hop_v4: speaker.ipv4,
         next_hop_v6: speaker.ipv6,
         allow_local_as: session.allow_local_as,
+        rules: update_rules::update_rules(&session.rules),
         role: session.role.map(bgp_role),
         role_strict: session.role_strict,
         prefix_limit: session.maximum_prefixes.map(prefix_limit),

@@ -1,33 +1,24 @@
-//! One listen address: accepts, and hands each connection to the neighbor it comes from. What comes from
-//! anybody else is closed and counted.
+//! One listen address: accepts, and hands each connection to the neighbor it comes from, or to the speaker where
+//! only a template covers its address. What comes from anybody else is closed and counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
+use super::directory::{Arrival, Directory};
 use super::peer::Command;
 use super::sockopt;
-use crate::peer::Password;
-
-/// Who may connect, by address. Replaced as a whole when the configuration changes.
-pub(super) type Directory = Arc<HashMap<IpAddr, Entry>>;
-
-/// Somebody who may connect.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    /// To the neighbor's task.
-    pub(super) commands: mpsc::Sender<Command>,
-    /// With this key (RFC 2385).
-    pub(super) password: Option<Password>,
-}
+use crate::peer::{AoKey, Password};
 
 /// First and longest wait before an address that could not be listened on is tried again.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -52,6 +43,8 @@ pub struct ListenerSnapshot {
     pub unknown: u64,
     /// Connections closed because their neighbor had too many waiting.
     pub overflowed: u64,
+    /// Connections closed because their SYN had come over more hops than `ttlSecurity` allows (RFC 5082).
+    pub too_far: u64,
 }
 
 /// The task of one listen address. It ends when this is dropped.
@@ -62,23 +55,38 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn spawn(address: SocketAddr, directory: watch::Receiver<Directory>) -> Self {
-        let initial =
-            ListenerSnapshot { address, bound: None, error: None, accepted: 0, unknown: 0, overflowed: 0 };
+    /// Connections that only a template covers go to `arrivals`.
+    pub(super) fn spawn(
+        address: SocketAddr,
+        directory: watch::Receiver<Arc<Directory>>,
+        arrivals: mpsc::Sender<Arrival>,
+    ) -> Self {
+        let initial = ListenerSnapshot {
+            address,
+            bound: None,
+            error: None,
+            accepted: 0,
+            unknown: 0,
+            overflowed: 0,
+            too_far: 0,
+        };
         let (sender, snapshot) = watch::channel(initial);
         let acceptor = Acceptor {
             address,
             directory,
+            arrivals,
             snapshot: sender,
             passwords: BTreeMap::new(),
+            ao_keys: BTreeMap::new(),
             unlogged: 0,
             logged_at: None,
         };
         Self { snapshot, task: tokio::spawn(acceptor.run()) }
     }
 
-    pub(super) fn snapshot(&self) -> ListenerSnapshot {
-        self.snapshot.borrow().clone()
+    /// What it is, at any time.
+    pub(super) fn watch(&self) -> watch::Receiver<ListenerSnapshot> {
+        self.snapshot.clone()
     }
 
     /// Stops listening; returns once the port is free.
@@ -97,10 +105,12 @@ impl Drop for Listener {
 
 struct Acceptor {
     address: SocketAddr,
-    directory: watch::Receiver<Directory>,
+    directory: watch::Receiver<Arc<Directory>>,
+    arrivals: mpsc::Sender<Arrival>,
     snapshot: watch::Sender<ListenerSnapshot>,
     /// The keys that the socket has.
-    passwords: BTreeMap<IpAddr, Password>,
+    passwords: BTreeMap<IpNet, Password>,
+    ao_keys: BTreeMap<IpNet, Vec<AoKey>>,
     /// Unknown connections since the last one that was logged.
     unlogged: u64,
     logged_at: Option<Instant>,
@@ -139,12 +149,16 @@ impl Acceptor {
 
     /// Ends when the speaker is gone, which aborts it anyway.
     async fn accept_all(&mut self, listener: &TcpListener) {
+        self.apply_passwords(listener);
         loop {
-            self.apply_passwords(listener);
-            // Both are cancel-safe.
+            // Both are cancel-safe. The keys first: nobody is to be let in by those of yesterday.
             let accepted = tokio::select! {
+                biased;
                 changed = self.directory.changed() => match changed {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        self.apply_passwords(listener);
+                        continue;
+                    }
                     Err(_) => return,
                 },
                 accepted = listener.accept() => accepted,
@@ -162,11 +176,7 @@ impl Acceptor {
     /// The listening socket must have a neighbor's key before its SYN comes: unsigned or wrongly signed ones are
     /// then dropped by the kernel.
     fn apply_passwords(&mut self, listener: &TcpListener) {
-        let directory = self.directory.borrow_and_update().clone();
-        let is_v4 = self.address.is_ipv4();
-        let wanted = directory.iter().filter(|(remote, _)| remote.is_ipv4() == is_v4);
-        let wanted = wanted.filter_map(|(remote, entry)| Some((*remote, entry.password.clone()?)));
-        let wanted = wanted.collect::<BTreeMap<_, _>>();
+        let wanted = self.directory.borrow_and_update().passwords(self.address.is_ipv4());
         let surplus = self.passwords.keys().filter(|remote| !wanted.contains_key(*remote));
         let mut failure = None;
         for remote in surplus.copied().collect::<Vec<_>>() {
@@ -184,15 +194,37 @@ impl Acceptor {
                 Err(error) => failure = Some((remote, error)),
             }
         }
+        let failure = self.apply_ao_keys(listener).or(failure);
         self.report_passwords(failure);
     }
 
+    /// The same for TCP-AO. A neighbor whose keys cannot be set is let in by the listener and not by its own task,
+    /// which asks for them again.
+    fn apply_ao_keys(&mut self, listener: &TcpListener) -> Option<(IpNet, io::Error)> {
+        let wanted = self.directory.borrow().ao_keys(self.address.is_ipv4());
+        let mut failure = None;
+        let all = self.ao_keys.keys().chain(wanted.keys()).copied().collect::<BTreeSet<_>>();
+        for remote in all {
+            let keys = |of: &BTreeMap<IpNet, Vec<AoKey>>| of.get(&remote).cloned().unwrap_or_default();
+            let (old, new) = (keys(&self.ao_keys), keys(&wanted));
+            if old == new {
+                continue;
+            }
+            match sockopt::change_listener_ao_keys(listener, remote, (&old, &new)) {
+                Ok(()) if new.is_empty() => drop(self.ao_keys.remove(&remote)),
+                Ok(()) => drop(self.ao_keys.insert(remote, new)),
+                Err(error) => failure = Some((remote, error)),
+            }
+        }
+        failure
+    }
+
     /// A neighbor whose key is not there cannot reach us; our own dials do not depend on it.
-    fn report_passwords(&self, failure: Option<(IpAddr, io::Error)>) {
+    fn report_passwords(&self, failure: Option<(IpNet, io::Error)>) {
         let text = failure.map(|(remote, error)| match error.raw_os_error() {
             // Every key takes from the socket's option memory.
             Some(libc::ENOMEM) => format!("no room for the password of {remote}: raise net.core.optmem_max"),
-            Some(_) | None => format!("the password of {remote} cannot be set: {error}"),
+            Some(_) | None => format!("the key of {remote} cannot be set: {error}"),
         });
         if self.snapshot.borrow().error == text {
             return;
@@ -204,17 +236,35 @@ impl Acceptor {
     }
 
     fn dispatch(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let neighbor = self.directory.borrow().get(&remote.ip().to_canonical()).cloned();
-        let Some(neighbor) = neighbor else {
+        let address = remote.ip().to_canonical();
+        let directory = self.directory.borrow().clone();
+        let Some(config) = directory.config_for(address) else {
             self.snapshot.send_modify(|snapshot| snapshot.unknown += 1);
             self.log_unknown(remote);
             return;
         };
-        match neighbor.commands.try_send(Command::Accepted(stream)) {
+        // The kernel checks only what comes after the neighbor's own options are set; the SYN it has kept for us.
+        let is_far = |hops| sockopt::syn_ttl(&stream).is_some_and(|ttl| ttl < sockopt::min_ttl(hops));
+        if config.ttl_security_hops.is_some_and(is_far) {
+            debug!(%remote, "connection closed: it came over more hops than ttlSecurity allows");
+            self.snapshot.send_modify(|snapshot| snapshot.too_far += 1);
+            return;
+        }
+        let handed = match directory.neighbors.get(&address) {
+            Some(neighbor) => match neighbor.commands.try_send(Command::Accepted(stream)) {
+                // A task that has just ended: the speaker knows what comes after it.
+                Err(TrySendError::Closed(Command::Accepted(stream))) => {
+                    self.arrivals.try_send(Arrival { stream, remote }).map_err(drop_value)
+                }
+                result => result.map_err(drop_value),
+            },
+            None => self.arrivals.try_send(Arrival { stream, remote }).map_err(drop_value),
+        };
+        match handed {
             Ok(()) => self.snapshot.send_modify(|snapshot| snapshot.accepted += 1),
-            // The neighbor's task is never busy for long: more than its queue holds is a flood.
-            Err(_) => {
-                debug!(%remote, "connection closed: too many wait already");
+            // Neither is ever busy for long: more than its queue holds is a flood.
+            Err(reason) => {
+                debug!(%remote, reason, "connection closed");
                 self.snapshot.send_modify(|snapshot| snapshot.overflowed += 1);
             }
         }
@@ -231,5 +281,13 @@ impl Acceptor {
         info!(%remote, others = self.unlogged, "connection from an address that is no neighbor's: closed");
         self.logged_at = Some(now);
         self.unlogged = 0;
+    }
+}
+
+/// Closes the connection that could not be handed on.
+fn drop_value<T>(error: TrySendError<T>) -> &'static str {
+    match error {
+        TrySendError::Full(_) => "too many wait already",
+        TrySendError::Closed(_) => "nobody takes it any more",
     }
 }

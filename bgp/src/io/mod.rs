@@ -1,9 +1,11 @@
 //! The shell around the cores: sockets, clocks, one task per neighbor and one thread for the RIB.
 //!
 //! ```text
-//!   Speaker::apply ──► listener task ──accepted socket──┐        one per listen address
-//!        │             (listener.rs)                    ▼
-//!        ├──commands──────────────────────────► neighbor task    one per neighbor (peer.rs):
+//!   Speaker::apply                                               a handle, from the node's task
+//!        ▼
+//!   speaker task ────► listener task ──accepted socket──┐        one per listen address
+//!        │ ▲◄──unknown but covered──(listener.rs)       ▼        by a template
+//!        ├─┼──commands────────────────────────► neighbor task    one per neighbor (peer.rs):
 //!        │                                        ▲ │    ▲       owns the Peer and its sockets
 //!        │                    bytes, unbounded,   │ │    │ TCP   (connection.rs, sockopt.rs)
 //!        │                    window 1 MiB        │ │
@@ -16,6 +18,7 @@
 //! another, and neither reading, writing nor the RIB can hold up a KEEPALIVE.
 
 mod connection;
+mod directory;
 mod feed;
 mod listener;
 mod outbox;
@@ -23,7 +26,8 @@ mod peer;
 pub mod rib;
 mod sockopt;
 pub mod speaker;
+mod tcp_ao;
 
 pub use listener::ListenerSnapshot;
 pub use rib::{RibHandle, RibSink, ToPeer};
-pub use speaker::{Desired, Speaker};
+pub use speaker::{Desired, DynamicSnapshot, Observer, Speaker};

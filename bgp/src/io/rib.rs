@@ -174,7 +174,11 @@ impl RibThread {
             | RibEvent::Update { .. }
             | RibEvent::Refresh { .. }
             | RibEvent::PrefixLimit { .. }
+            | RibEvent::AdvertisementInterval { .. }
+            | RibEvent::AddPathMaximum { .. }
             | RibEvent::PolicyChanged { .. }
+            | RibEvent::RulesChanged { .. }
+            | RibEvent::ReflectorClientChanged { .. }
             | RibEvent::Originate(_)
             | RibEvent::NextHopChanged(_)
             | RibEvent::Transmitted { .. }

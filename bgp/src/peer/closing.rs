@@ -3,21 +3,20 @@
 //! What follows depends on whose doing it was. A connection that TCP lost, or that the neighbor ended with
 //! a Cease, is tried again after the ConnectRetryTimer, and the neighbor may dial in the meantime. Anything
 //! that will most likely go wrong again in the same way is damped (DampPeerOscillations, RFC 4271 §8.1.1):
-//! Idle for a second, then two, four, up to a minute, until a session has lasted.
+//! Idle for a second, then two, four, up to a minute ([`super::Timing`]), until a session has lasted.
+//!
+//! A dynamic neighbor that has no connection is forgotten when nothing of it is left: neither routes that a helper
+//! keeps (RFC 4724) nor a pause that it has to sit out.
 
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Phase};
 use super::fsm::Standing;
 use super::timer::Timer;
-use super::{DownReason, Peer, PeerEffect, PrefixLimitAction, Role, State, StopReason};
+use super::{DYNAMIC_GRACE_SECS, DownReason, Peer, PeerEffect, PrefixLimitAction, Role, State, StopReason};
 use crate::AfiSafi;
 use crate::wire::{DecodeError, ErrorCode, ErrorSubcode, Message, Notification};
 
-/// First IdleHoldTimer after an error.
-const IDLE_HOLD_MIN: Duration = Duration::from_secs(1);
-/// Longest IdleHoldTimer.
-const IDLE_HOLD_MAX: Duration = Duration::from_secs(60);
 /// A session that was up for so long makes the errors before it forgotten.
 const LASTING_UPTIME: Duration = Duration::from_secs(60);
 
@@ -127,8 +126,13 @@ impl Peer {
         self.cancel_connect();
         self.standing = Standing::Idle;
         self.is_over_limit = true;
-        if let Some(idle) = idle {
-            self.timers.start(Timer::IdleHold, now + idle);
+        match idle {
+            Some(idle) => {
+                self.timers.start(Timer::IdleHold, now + idle);
+                self.await_connection(idle, now);
+            }
+            // A dynamic neighbor that was forgotten would be back with its next dial.
+            None => self.timers.stop(Timer::Expire),
         }
     }
 
@@ -161,15 +165,18 @@ impl Peer {
         if self.connections.is_empty() || connection.state() == State::Established {
             self.history.last_error = Some((now, reason.clone()));
         }
+        let mut retained = Duration::ZERO;
         match connection.phase {
             Phase::OpenSent | Phase::OpenConfirm(_) => {}
-            Phase::Established { at, .. } => {
+            Phase::Established { at, negotiated } => {
+                retained = negotiated.retained(&reason);
                 if now.saturating_duration_since(at) >= LASTING_UPTIME {
                     self.consecutive_errors = 0;
                 }
                 self.effects.push_back(PeerEffect::Down(reason));
             }
         }
+        self.await_connection(retained, now);
     }
 
     /// Goes on after a connection has ended: with another one if there is one, else by `retry`.
@@ -188,10 +195,28 @@ impl Peer {
     fn damp(&mut self, now: Instant) {
         self.cancel_connect();
         self.standing = Standing::Idle;
-        let hold = IDLE_HOLD_MIN.saturating_mul(1 << self.consecutive_errors.min(16)).min(IDLE_HOLD_MAX);
+        let hold = self.config.timing.idle_hold(self.consecutive_errors);
         self.consecutive_errors = self.consecutive_errors.saturating_add(1);
         let hold = self.jitter.shorten(hold);
         self.timers.start(Timer::IdleHold, now + hold);
+        self.await_connection(hold, now);
+    }
+
+    /// A dynamic neighbor without a connection is to stay for `at_least`, and until a new connection had its chance.
+    pub(super) fn await_connection(&mut self, at_least: Duration, now: Instant) {
+        if self.config.dynamic.is_none() || !self.connections.is_empty() {
+            return;
+        }
+        let until = now + at_least + Duration::from_secs(DYNAMIC_GRACE_SECS);
+        let until = self.timers.due(Timer::Expire).map_or(until, |due| due.max(until));
+        self.timers.start(Timer::Expire, until);
+    }
+
+    pub(super) fn expire(&mut self) {
+        if self.config.dynamic.is_some() && self.connections.is_empty() {
+            self.timers.stop_all();
+            self.effects.push_back(PeerEffect::Expired);
+        }
     }
 }
 

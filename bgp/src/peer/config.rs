@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rib::Policy;
+use super::{AddPaths, AoKey, Dynamic, Timing};
+use crate::rib::{Policy, UpdateRules};
 use crate::wire::BgpRole;
 use crate::{AfiSafi, Asn, ClusterId, PeerKind, RouterId};
 
@@ -101,8 +102,10 @@ pub struct NeighborConfig {
     pub local_address: Option<IpAddr>,
     /// Our AS on this session.
     pub local_as: Asn,
-    /// The AS that its OPEN must carry.
+    /// The AS that its OPEN must carry; with [`NeighborConfig::as_ranges`] one of those that it may.
     pub remote_as: Asn,
+    /// Set: it was made from a template, and is gone some time after its session.
+    pub dynamic: Option<Dynamic>,
     /// Our BGP Identifier.
     pub router_id: RouterId,
     /// Offered hold time: 0 or 3 to 65535 seconds.
@@ -111,10 +114,14 @@ pub struct NeighborConfig {
     pub keepalive_secs: Option<u16>,
     /// ConnectRetryTimer before jitter (RFC 4271 §10 suggests 120 s; we default to 5 s).
     pub connect_retry_secs: u16,
+    /// The other timers.
+    pub timing: Timing,
     /// Never dial, only accept.
     pub passive: bool,
     /// Families we offer.
     pub families: Vec<AfiSafi>,
+    /// Several paths of one prefix (RFC 7911).
+    pub add_paths: AddPaths,
     /// Graceful restart; `None` does not offer it.
     pub graceful_restart: Option<GracefulRestartConfig>,
     /// GTSM (RFC 5082): the most hops allowed (1 = directly connected); `None` is off.
@@ -122,6 +129,9 @@ pub struct NeighborConfig {
     /// TCP-MD5 (RFC 2385); `None` is off.
     #[serde(skip)]
     pub password: Option<Password>,
+    /// Keys of TCP-AO (RFC 5925), the one that is sent with first; empty: off. Never together with a password.
+    #[serde(skip)]
+    pub tcp_ao: Vec<AoKey>,
     /// What next hop we send.
     pub next_hop_mode: NextHopMode,
     /// Our address for IPv4 routes when the session's own address is not IPv4.
@@ -130,6 +140,8 @@ pub struct NeighborConfig {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// How often our own AS may stand in a received AS_PATH (allowas-in).
     pub allow_local_as: u8,
+    /// What is demanded of its routes and done to those it gets, beside policy.
+    pub rules: UpdateRules,
     /// Our role (RFC 9234); has no meaning on internal sessions.
     pub role: Option<BgpRole>,
     /// The neighbor must say its role.
@@ -165,19 +177,24 @@ impl NeighborConfig {
             local_address: None,
             local_as,
             remote_as,
+            dynamic: None,
             router_id,
             hold_time_secs: 90,
             keepalive_secs: None,
             connect_retry_secs: 5,
+            timing: Timing::default(),
             passive: false,
             families: vec![family],
+            add_paths: AddPaths::default(),
             graceful_restart: None,
             ttl_security_hops: None,
             password: None,
+            tcp_ao: Vec::new(),
             next_hop_mode: NextHopMode::Auto,
             next_hop_v4: None,
             next_hop_v6: None,
             allow_local_as: 0,
+            rules: UpdateRules::default(),
             role: None,
             role_strict: false,
             prefix_limit: None,
@@ -191,6 +208,6 @@ impl NeighborConfig {
     /// Internal or external.
     #[must_use]
     pub fn kind(&self) -> PeerKind {
-        if self.local_as == self.remote_as { PeerKind::Ibgp } else { PeerKind::Ebgp }
+        self.kind_with(self.remote_as)
     }
 }

@@ -8,9 +8,6 @@ use super::{Peer, PeerEffect, Role};
 use crate::AfiSafi;
 use crate::wire::{DecodedUpdate, Message, RefreshSubtype, RouteRefresh};
 
-/// Send hold time at least (RFC 9687 §3).
-const SEND_HOLD_MIN: Duration = Duration::from_secs(8 * 60);
-
 impl Peer {
     /// Queues a message.
     pub(super) fn transmit(&mut self, role: Role, message: Message) {
@@ -42,8 +39,8 @@ impl Peer {
     pub(super) fn restart_send_hold(&mut self, role: Role, waiting: bool, now: Instant) {
         let Some(negotiated) = self.connections.get(&role).and_then(Connection::negotiated) else { return };
         if waiting {
-            let hold = Duration::from_secs(u64::from(negotiated.hold_time_secs) * 2);
-            self.timers.start(Timer::SendHold(role), now + hold.max(SEND_HOLD_MIN));
+            let hold = self.config.timing.send_hold(negotiated.hold_time_secs);
+            self.timers.start(Timer::SendHold(role), now + hold);
         } else {
             self.timers.stop(Timer::SendHold(role));
         }

@@ -135,6 +135,9 @@ pub enum PeerEffect {
     Refresh(RouteRefresh),
     /// The established session is over. Exactly one per `Established`.
     Down(DownReason),
+    /// A dynamic neighbor has been without a connection for so long that it is to be forgotten. Nothing more is
+    /// expected of the machine.
+    Expired,
 }
 
 /// Why a session (or an attempt at one) ended. What `manx peers` shows as the last error.

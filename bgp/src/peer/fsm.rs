@@ -195,6 +195,7 @@ impl Peer {
             (S::Idle, I::Start | I::IdleHoldExpired) => self.begin(now),
             (S::Idle, I::Connected(role, ..)) => self.effects.push_back(PeerEffect::Close { role }),
             (S::Idle, I::Stop(reason)) => self.stop(&reason, now),
+            (S::Idle, I::Expired) => self.expire(),
             (
                 S::Idle,
                 I::ConnectRetryExpired
@@ -218,6 +219,7 @@ impl Peer {
             (S::Connect, I::ConnectFailed(reason)) => self.connect_failed(reason, now),
             (S::Connect, I::ConnectRetryExpired) => self.retry_connect(now),
             (S::Connect, I::Stop(reason)) => self.stop(&reason, now),
+            (S::Connect, I::Expired) => self.expire(),
             (
                 S::Connect,
                 I::Start
@@ -246,6 +248,7 @@ impl Peer {
             }
             (S::Active, I::ConnectRetryExpired) => self.retry_connect(now),
             (S::Active, I::Stop(reason)) => self.stop(&reason, now),
+            (S::Active, I::Expired) => self.expire(),
             (
                 S::Active,
                 I::Start
@@ -280,6 +283,7 @@ impl Peer {
                 I::Start
                 | I::ConnectRetryExpired
                 | I::IdleHoldExpired
+                | I::Expired
                 | I::KeepaliveDue(_)
                 | I::SendHoldExpired(_)
                 | I::Connected(..)
@@ -305,6 +309,7 @@ impl Peer {
                 I::Start
                 | I::ConnectRetryExpired
                 | I::IdleHoldExpired
+                | I::Expired
                 | I::SendHoldExpired(_)
                 | I::Connected(..)
                 | I::ConnectFailed(_)
@@ -332,6 +337,7 @@ impl Peer {
                 I::Start
                 | I::ConnectRetryExpired
                 | I::IdleHoldExpired
+                | I::Expired
                 | I::Connected(..)
                 | I::ConnectFailed(_),
             ) => {}
@@ -342,7 +348,7 @@ impl Peer {
     /// or of the whole.
     fn state_for(&self, input: &Input) -> State {
         match input {
-            Input::Start | Input::Stop(_) => self.state(),
+            Input::Start | Input::Stop(_) | Input::Expired => self.state(),
             Input::ConnectRetryExpired | Input::IdleHoldExpired | Input::ConnectFailed(_) => {
                 self.standing.state()
             }

@@ -14,6 +14,7 @@ pub(super) enum Input {
     Stop(StopReason),
     ConnectRetryExpired,
     IdleHoldExpired,
+    Expired,
     HoldExpired(Role),
     KeepaliveDue(Role),
     SendHoldExpired(Role),
@@ -46,6 +47,7 @@ impl Input {
         match timer {
             Timer::ConnectRetry => Self::ConnectRetryExpired,
             Timer::IdleHold => Self::IdleHoldExpired,
+            Timer::Expire => Self::Expired,
             Timer::Hold(role) => Self::HoldExpired(role),
             Timer::Keepalive(role) => Self::KeepaliveDue(role),
             Timer::SendHold(role) => Self::SendHoldExpired(role),

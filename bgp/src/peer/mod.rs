@@ -29,11 +29,13 @@
 //!
 //! Left out: DelayOpen (§8.1.1). It spares a collision at the price of a delay, and the collision is cheap.
 
+mod add_path;
 pub mod change;
 mod closing;
 mod collision;
 pub mod config;
 mod connection;
+pub mod dynamic;
 mod established;
 pub mod event;
 pub mod fsm;
@@ -41,16 +43,22 @@ mod input;
 pub mod negotiate;
 mod opening;
 pub mod snapshot;
+pub mod tcp_ao;
 mod timer;
+pub mod timing;
 
+pub use add_path::AddPaths;
 pub use change::ConfigChange;
 pub use config::{
     GracefulRestartConfig, NeighborConfig, NextHopMode, Password, PrefixLimit, PrefixLimitAction,
 };
+pub use dynamic::{AsRange, DYNAMIC_GRACE_SECS, Dynamic, DynamicNeighbors};
 pub use event::{DownReason, PeerEffect, PeerEvent, Role, StopReason};
 pub use fsm::{Peer, State};
 pub use negotiate::{Negotiated, PeerRestart};
 pub use snapshot::{ConnectionSnapshot, MessageCounters, PeerSnapshot};
+pub use tcp_ao::{AoAlgorithm, AoKey};
+pub use timing::Timing;
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,11 @@
 //! OPEN × OPEN: what we offer, whether we accept what the neighbor offers, and what both sides then agreed.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GracefulRestartConfig, NeighborConfig};
+use super::{DownReason, GracefulRestartConfig, NeighborConfig, add_path};
 use crate::wire::{
     BgpRole, Capability, DecodeContext, DecodeError, EncodeContext, ErrorSubcode, GracefulRestartCapability,
     OpenMessage,
@@ -60,6 +61,15 @@ pub struct Negotiated {
     pub remote_capabilities: Vec<Capability>,
 }
 
+impl Negotiated {
+    /// How long what the peer sent is kept after its session ended for `reason` (RFC 4724 §4.2).
+    pub(super) fn retained(&self, reason: &DownReason) -> Duration {
+        let restart = self.restart.as_ref().filter(|_| reason.is_graceful());
+        let kept = restart.filter(|restart| !restart.families.is_empty());
+        kept.map_or(Duration::ZERO, |restart| Duration::from_secs(restart.restart_time_secs.into()))
+    }
+}
+
 /// Our OPEN. `restarting` is the R bit; without `capabilities` it is what a speaker of 1995 understands
 /// (RFC 5492 §3: to a peer that refused the optional parameter).
 pub(super) fn local_open(config: &NeighborConfig, restarting: bool, capabilities: bool) -> OpenMessage {
@@ -86,6 +96,7 @@ fn offer(config: &NeighborConfig, restarting: bool) -> Vec<Capability> {
         }));
     }
     capabilities.push(Capability::FourOctetAs(config.local_as));
+    capabilities.extend(add_path::offer(config));
     capabilities
 }
 
@@ -115,9 +126,9 @@ pub(super) fn negotiate(
     let extended_message = both(|capability| matches!(capability, Capability::ExtendedMessage));
     let hold_time_secs = sent.hold_time_secs.min(received.hold_time_secs);
     Ok(Negotiated {
-        kind: config.kind(),
+        kind: config.kind_with(received.asn()),
         local_as: config.local_as,
-        remote_as: config.remote_as,
+        remote_as: received.asn(),
         remote_router_id: received.router_id,
         local,
         remote,
@@ -128,11 +139,15 @@ pub(super) fn negotiate(
         route_refresh: both(|capability| matches!(capability, Capability::RouteRefresh)),
         decode: DecodeContext {
             four_octet_as,
-            add_path_receive: Vec::new(),
+            add_path_receive: add_path::agreed(received, sent, &families),
             extended_message,
-            kind: config.kind(),
+            kind: config.kind_with(received.asn()),
         },
-        encode: EncodeContext { four_octet_as, add_path_send: Vec::new(), extended_message },
+        encode: EncodeContext {
+            four_octet_as,
+            add_path_send: add_path::agreed(sent, received, &families),
+            extended_message,
+        },
         families,
         remote_capabilities: received.capabilities.clone(),
     })
@@ -141,11 +156,15 @@ pub(super) fn negotiate(
 fn check_as(config: &NeighborConfig, received: &OpenMessage) -> Result<(), DecodeError> {
     let asn = received.asn();
     // AS 0 never equals a configured AS, so RFC 7607 needs no branch of its own.
-    if asn == config.remote_as {
+    if config.accepts_as(asn) {
         return Ok(());
     }
     let data = received.my_as.to_be_bytes().to_vec();
-    let reason = format!("the neighbor says it is AS {asn}, configured is AS {}", config.remote_as);
+    let configured = match config.as_ranges() {
+        [] => config.remote_as.to_string(),
+        ranges => ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let reason = format!("the neighbor says it is AS {asn}, configured is AS {configured}");
     Err(DecodeError::with_data(ErrorSubcode::BAD_PEER_AS, data.into(), reason))
 }
 

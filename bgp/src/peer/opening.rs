@@ -14,6 +14,9 @@ use crate::wire::{ErrorSubcode, Message, Notification, OpenMessage};
 /// Hold time until the hold time is agreed (RFC 4271 §8.2.2 suggests four minutes).
 const OPEN_HOLD: Duration = Duration::from_secs(4 * 60);
 
+/// The same for a dynamic neighbor.
+const OPEN_HOLD_DYNAMIC: Duration = Duration::from_secs(30);
+
 /// How long a session must have been up before a new connection can mean that the neighbor has restarted.
 /// Shorter than any reboot; longer than two dials that crossed on the way take to sort themselves out.
 const RESTART_UPTIME_MIN: Duration = Duration::from_secs(5);
@@ -31,6 +34,7 @@ impl Peer {
     pub(super) fn begin(&mut self, now: Instant) {
         self.timers.stop(Timer::IdleHold);
         self.is_over_limit = false;
+        self.await_connection(Duration::ZERO, now);
         if let Some(text) = &self.config.shutdown {
             let reason = DownReason::Stopped(StopReason::Shutdown(text.clone()));
             self.history.last_error = Some((now, reason));
@@ -127,9 +131,14 @@ impl Peer {
         }
         let sent = local_open(&self.config, self.restarting, !self.without_capabilities);
         self.transmit(role, Message::Open(sent.clone()));
-        self.timers.start(Timer::Hold(role), now + OPEN_HOLD);
+        self.timers.start(Timer::Hold(role), now + self.open_hold());
         let connection = Connection { local, remote, connected_at: now, sent, phase: Phase::OpenSent };
         self.connections.insert(role, connection);
+    }
+
+    /// Whoever is no configured neighbor takes a place from others: it has to say soon who it is.
+    fn open_hold(&self) -> Duration {
+        if self.config.dynamic.is_some() { OPEN_HOLD_DYNAMIC } else { OPEN_HOLD }
     }
 
     /// Their OPEN came in OpenSent: OpenConfirm, unless it is bad or loses a collision.
@@ -233,6 +242,7 @@ impl Peer {
         connection.phase = Phase::Established { negotiated: negotiated.clone(), at: now };
         // RFC 4724 §4.1: the R bit is for the first session after the restart.
         self.restarting = false;
+        self.timers.stop(Timer::Expire);
         self.history.sessions_established += 1;
         self.restart_hold(role, now);
         self.effects.push_back(PeerEffect::Established { role, negotiated });

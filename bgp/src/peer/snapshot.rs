@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, Phase};
 use super::timer::Timer;
-use super::{Negotiated, Peer, PrefixLimit, Role, State};
+use super::{AddPaths, Negotiated, Peer, PrefixLimit, Role, State, Timing};
 use crate::wire::{BgpRole, Message};
 use crate::{Asn, PeerId, PeerKind, RouterId};
 
@@ -71,14 +71,22 @@ pub struct PeerSnapshot {
     pub kind: PeerKind,
     /// Our AS.
     pub local_as: Asn,
-    /// The AS it must have.
+    /// The AS it has, or must have.
     pub remote_as: Asn,
     /// Our identifier.
     pub router_id: RouterId,
+    /// The template that it was made from.
+    pub template: Option<String>,
     /// We never dial.
     pub passive: bool,
+    /// ConnectRetryTimer before jitter.
+    pub connect_retry_secs: u16,
+    /// The other timers, as configured.
+    pub timing: Timing,
     /// Our role (RFC 9234).
     pub role: Option<BgpRole>,
+    /// Several paths of one prefix (RFC 7911), as configured.
+    pub add_paths: AddPaths,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
     /// TCP-MD5 (RFC 2385) is on.
@@ -125,18 +133,23 @@ impl Peer {
         });
         let next_attempt = self.timers.due(Timer::IdleHold).or_else(|| self.timers.due(Timer::ConnectRetry));
         let config = &self.config;
+        let terms = session.and_then(Connection::negotiated);
         PeerSnapshot {
             id: None,
             name: config.name.clone(),
             description: config.description.clone(),
             address: config.address,
             port: config.port,
-            kind: config.kind(),
+            kind: terms.map_or(config.kind(), |terms| terms.kind),
             local_as: config.local_as,
-            remote_as: config.remote_as,
+            remote_as: terms.map_or(config.remote_as, |terms| terms.remote_as),
             router_id: config.router_id,
+            template: config.dynamic.as_ref().map(|dynamic| dynamic.template.clone()),
             passive: config.passive,
+            connect_retry_secs: config.connect_retry_secs,
+            timing: config.timing,
             role: config.role,
+            add_paths: config.add_paths,
             prefix_limit: config.prefix_limit,
             password: config.password.is_some(),
             state: self.state(),
@@ -148,7 +161,7 @@ impl Peer {
             sessions_established: self.history.sessions_established,
             consecutive_errors: self.consecutive_errors,
             connections: self.connections.iter().map(|(&role, c)| c.snapshot(role)).collect(),
-            negotiated: session.and_then(Connection::negotiated).cloned(),
+            negotiated: terms.cloned(),
             malformed_attributes: self.history.malformed_attributes,
             received: self.history.received,
             sent: self.history.sent,

@@ -13,6 +13,8 @@ pub(super) enum Timer {
     ConnectRetry,
     /// Leave Idle after an error (DampPeerOscillations, §8.1.1).
     IdleHold,
+    /// A dynamic neighbor without a session has been there long enough.
+    Expire,
     /// Nothing came on this connection for the hold time.
     Hold(Role),
     /// Send a KEEPALIVE on this connection.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::attributes::{AttributeTable, AttributesId};
-use super::family::Prefix;
+use super::family::{PerFamily, Prefix};
 use super::import::{Import, Imported, Imports};
 use super::next_hop::{NextHopId, NextHops};
 use super::path::{Marks, Path, Slot};
+use super::path_ids::PathIds;
 use super::peers::Peers;
 use super::table::{Flags, PrefixId, Table};
 use crate::wire::PathAttributes;
@@ -21,6 +22,7 @@ pub(super) struct Shared {
     pub(super) attributes: AttributeTable,
     pub(super) next_hops: NextHops,
     pub(super) identity: Identity,
+    pub(super) path_ids: PerFamily<PathIds>,
     pub(super) started: Instant,
     pub(super) now: Instant,
 }
@@ -109,6 +111,12 @@ impl<P: Prefix> Table<P> {
             };
             if self.put(shared, id, path) {
                 self.mark_dirty(id);
+                // Policy may have chosen another next hop.
+                let pending = if path.attributes == announcement.attributes {
+                    pending
+                } else {
+                    shared.pending_next_hop(path.attributes)
+                };
                 if let Some(next_hop) = pending {
                     shared.next_hops.wait(next_hop, P::FAMILY, id);
                 }
@@ -201,7 +209,12 @@ impl<P: Prefix> Table<P> {
                 let imported = imports.judge(shared, path.source, path.received(), prefix);
                 let Imported { attributes, as_received, refusal } = imported;
                 let judged = Path { attributes, as_received, refusal, ..*path };
-                is_dirty |= replace(shared, path, judged, &mut destination.flags);
+                if replace(shared, path, judged, &mut destination.flags) {
+                    is_dirty = true;
+                    if let Some(next_hop) = shared.pending_next_hop(judged.attributes) {
+                        shared.next_hops.wait(next_hop, P::FAMILY, id);
+                    }
+                }
             }
             if is_dirty {
                 self.mark_dirty(id);

@@ -2,7 +2,11 @@
 //! Loc-RIB.
 //!
 //! An entry is the attributes as sent and the source. A member has been told every entry of which it is not
-//! the source itself (a route never goes back to where it came from), except where it is behind.
+//! the source itself (a route never goes back to where it came from), except where it is behind. Entries have the
+//! numbers of prefixes where one path of a prefix is sent, and numbers of their own where several are
+//! ([`super::path_ids`]); all else is the same for both.
+
+use std::time::Instant;
 
 use hashbrown::HashMap;
 
@@ -12,8 +16,12 @@ use super::event::{ExportPolicy, RibPeer};
 use super::export::{Leave, Terms};
 use super::family::{Family, PerFamily, Prefix};
 use super::member::{Behind, Member};
+use super::pace::Pace;
 use super::pack::{Action, Buckets, Held, Target};
-use super::path::Slot;
+use super::path::{Path, Slot};
+use super::path_ids::EntryId;
+use super::policy::{Facts, Will};
+use super::rules::DecisionRules;
 use super::session::SourceTerms;
 use super::table::{Destination, PrefixId, Table, reserve_slowly};
 
@@ -35,13 +43,13 @@ pub(super) struct AdjOut {
 }
 
 impl AdjOut {
-    pub(super) fn get(&self, id: PrefixId) -> Option<Sent> {
+    pub(super) fn get(&self, id: EntryId) -> Option<Sent> {
         self.sent.get(id as usize).copied().filter(|&sent| sent != Sent::NOTHING)
     }
 
     /// Replaces an entry and takes over the caller's hold on its attributes. The old entry is returned with
     /// its hold.
-    fn set(&mut self, id: PrefixId, sent: Option<Sent>) -> Option<Sent> {
+    fn set(&mut self, id: EntryId, sent: Option<Sent>) -> Option<Sent> {
         let index = id as usize;
         if sent.is_none() && index >= self.sent.len() {
             return None;
@@ -55,15 +63,21 @@ impl AdjOut {
         Some(old).filter(|&old| old != Sent::NOTHING)
     }
 
-    pub(super) fn clear(&mut self, attributes: &mut AttributeTable, id: PrefixId) {
+    pub(super) fn clear(&mut self, attributes: &mut AttributeTable, id: EntryId) {
         if let Some(old) = self.set(id, None) {
             attributes.release(old.attributes);
         }
     }
 
     /// Entries with their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (PrefixId, Sent)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (EntryId, Sent)> {
         (0..).zip(&self.sent).map(|(id, &sent)| (id, sent)).filter(|&(_, sent)| sent != Sent::NOTHING)
+    }
+
+    /// What a member that holds nothing has yet to be told.
+    fn owed(&self) -> Option<Box<Behind>> {
+        let len = u32::try_from(self.sent.len()).unwrap_or(u32::MAX);
+        (len > 0).then(|| Box::new(Behind::all(len)))
     }
 
     fn release_all(&mut self, attributes: &mut AttributeTable) {
@@ -81,30 +95,48 @@ pub(super) struct Group {
     pub(super) out: PerFamily<AdjOut>,
 }
 
+/// What all groups share of the configuration.
+#[derive(Clone, Copy)]
+pub(super) struct ExportContext<'a> {
+    pub(super) policy: &'a ExportPolicy,
+    /// For the best of several paths (RFC 7911).
+    pub(super) decision: &'a DecisionRules,
+}
+
 /// What became of paths on a group's terms, for as long as one batch lasts.
-struct Exported<'a> {
-    terms: &'a Terms,
+pub(super) struct Exported<'a> {
+    pub(super) terms: &'a Terms,
     family: Family,
-    policy: &'a ExportPolicy,
+    pub(super) context: ExportContext<'a>,
     memo: HashMap<Exporting, AttributesId, foldhash::fast::RandomState>,
     last: Option<(Exporting, AttributesId)>,
+    /// Of the attributes that were looked at last.
+    facts: (AttributesId, Facts),
 }
 
 /// Routes that are alike in this leave alike.
 type Exporting = (AttributesId, Slot, Leave);
 
 impl<'a> Exported<'a> {
-    fn new(terms: &'a Terms, policy: &'a ExportPolicy, family: Family) -> Self {
-        Self { terms, family, policy, memo: HashMap::default(), last: None }
+    fn new(terms: &'a Terms, context: ExportContext<'a>, family: Family) -> Self {
+        let facts = (AttributesId::NONE, Facts::default());
+        Self { terms, family, context, memo: HashMap::default(), last: None, facts }
     }
 
-    /// What is to be sent for a destination. The attributes are held by the memo.
-    fn sent<P: Prefix>(&mut self, shared: &mut Shared, destination: &Destination<P>) -> Option<Sent> {
-        let best = destination.best()?;
-        let source = best.source;
+    /// What is to be sent for a path of a destination. The attributes are held by the memo.
+    pub(super) fn sent<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        destination: &Destination<P>,
+        path: &Path,
+    ) -> Option<Sent> {
+        let source = path.source;
         let prefix = destination.prefix.to_net();
-        let leave = self.terms.leave(self.policy, &shared.attributes, prefix, best)?;
-        let attributes = self.attributes(shared, (best.attributes, source, leave));
+        if self.facts.0 != path.attributes {
+            self.facts = (path.attributes, Facts::default());
+        }
+        let leave = self.terms.leave(self.context.policy, &shared.attributes, prefix, path, &self.facts.1)?;
+        let attributes = self.attributes(shared, (path.attributes, source, leave));
         (attributes != AttributesId::NONE).then_some(Sent { attributes, source })
     }
 
@@ -129,9 +161,12 @@ impl<'a> Exported<'a> {
     fn export(&self, shared: &mut Shared, (id, source, leave): &Exporting) -> AttributesId {
         let source = shared.peers.get(*source).map(|peer| SourceTerms::of(&peer.terms));
         let exported = shared.attributes.get(*id).and_then(|set| {
-            let changed = self.terms.apply(self.policy, self.family, leave, &set.attributes);
-            let attributes = changed.as_ref().unwrap_or(&set.attributes);
-            self.terms.export(self.family, source, set.key.scope, attributes)
+            let changed = self.terms.apply(self.context.policy, self.family, leave, &set.attributes);
+            let (attributes, will) = match &changed {
+                Some(changed) => (&changed.attributes, changed.will),
+                None => (&*set.attributes, Will::default()),
+            };
+            self.terms.export(self.family, source, set.key.scope, attributes, will)
         });
         exported.map_or(AttributesId::NONE, |exported| shared.attributes.intern(exported))
     }
@@ -148,15 +183,14 @@ impl Group {
         Self { terms, members: Vec::new(), out: PerFamily::default() }
     }
 
-    /// A member that holds nothing yet, and is owed everything there is. `lens`: the tables' sizes.
-    pub(super) fn join(&mut self, slot: Slot, peer: &RibPeer, lens: PerFamily<PrefixId>) {
+    /// A member that holds nothing yet, and is owed everything there is.
+    pub(super) fn join(&mut self, slot: Slot, peer: &RibPeer) {
         let mut member = Member::new(slot, peer.peer, peer.transmit_window);
+        member.pace = Pace::new(peer.advertisement_interval_secs);
         for family in Family::ALL.into_iter().filter(|&family| self.terms.has(family)) {
             let state = member.families.get_mut(family);
             state.owes_end_of_rib = true;
-            if *lens.get(family) > 0 {
-                state.behind = Some(Box::new(Behind::all(*lens.get(family))));
-            }
+            state.behind = self.out.get(family).owed();
         }
         self.members.push(member);
     }
@@ -214,31 +248,44 @@ impl Group {
         self.terms.has(family) && !self.out.get(family).is_filled
     }
 
-    /// Brings a new group's Adj-RIB-Out up to the Loc-RIB. All its members are behind, so nothing is sent.
-    pub(super) fn fill<P: Prefix>(&mut self, shared: &mut Shared, policy: &ExportPolicy, table: &Table<P>) {
+    /// Brings a new group's Adj-RIB-Out up to the Loc-RIB. Its members have been told nothing, and are owed all
+    /// of it: what has come since they joined too.
+    pub(super) fn fill<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        context: ExportContext<'_>,
+        table: &Table<P>,
+    ) {
         let out = self.out.get_mut(P::FAMILY);
         out.is_filled = true;
-        let mut exported = Exported::new(&self.terms, policy, P::FAMILY);
-        for (id, destination) in table.iter() {
-            if let Some(sent) = exported.sent(shared, destination) {
-                shared.attributes.retain(sent.attributes);
-                if let Some(old) = out.set(id, Some(sent)) {
+        let mut exported = Exported::new(&self.terms, context, P::FAMILY);
+        for (prefix, destination) in table.iter() {
+            for (id, sent) in exported.entries(shared, prefix, destination) {
+                if let Some(sent) = sent {
+                    shared.attributes.retain(sent.attributes);
+                }
+                if let Some(old) = out.set(id, sent) {
                     shared.attributes.release(old.attributes);
                 }
             }
         }
         exported.release(&mut shared.attributes);
+        for member in &mut self.members {
+            member.families.get_mut(P::FAMILY).behind = out.owed();
+        }
     }
 
     /// Follows the Loc-RIB for these prefixes. What members in step have to be told is added to `buckets`,
-    /// what the others have to be told is marked.
+    /// what the others have to be told is marked, except that what a member whose advertisements are held back has to
+    /// be told no longer to use is added to `withdrawn`.
     pub(super) fn follow<P: Prefix>(
         &mut self,
         shared: &mut Shared,
-        policy: &ExportPolicy,
+        context: ExportContext<'_>,
         table: &Table<P>,
         ids: &[PrefixId],
         buckets: &mut Buckets,
+        withdrawn: &mut Buckets,
     ) {
         let family = P::FAMILY;
         let out = self.out.get_mut(family);
@@ -248,38 +295,47 @@ impl Group {
             .filter(|member| member.is_in_step(family))
             .map(|member| member.slot)
             .collect();
-        let mut behind: Vec<(Slot, &mut Behind)> = self
+        let mut behind: Vec<(Slot, bool, &mut Behind)> = self
             .members
             .iter_mut()
-            .filter_map(|member| Some((member.slot, member.families.get_mut(family).behind.as_deref_mut()?)))
+            .filter_map(|member| {
+                let is_paused = member.pace.is_held() && !member.is_stalled();
+                Some((member.slot, is_paused, member.families.get_mut(family).behind.as_deref_mut()?))
+            })
             .collect();
-        let mut exported = Exported::new(&self.terms, policy, family);
-        for &id in ids {
-            let Some(destination) = table.get(id) else { continue };
-            let new = exported.sent(shared, destination);
-            let old = out.get(id);
-            if old == new {
-                continue;
-            }
-            if let Some(new) = new {
-                shared.attributes.retain(new.attributes);
-            }
-            for (slot, behind) in &mut behind {
-                let (was, is) = (told(old, *slot), told(new, *slot));
-                if was != is {
-                    behind.mark(id, was.is_some());
+        let mut exported = Exported::new(&self.terms, context, family);
+        let entries = ids.iter().filter_map(|&prefix| Some((prefix, table.get(prefix)?)));
+        for (prefix, destination) in entries {
+            for (id, new) in exported.entries(shared, prefix, destination) {
+                let old = out.get(id);
+                if old == new {
+                    continue;
                 }
-            }
-            tell(buckets, &in_step, id, old, new);
-            // The buckets name only new attributes, which the new entries hold until they are packed.
-            if let Some(old) = out.set(id, new) {
-                shared.attributes.release(old.attributes);
+                if let Some(new) = new {
+                    shared.attributes.retain(new.attributes);
+                }
+                for (slot, is_paused, behind) in &mut behind {
+                    let (was, is) = (told(old, *slot), told(new, *slot));
+                    if was == is {
+                        continue;
+                    }
+                    if !*is_paused || is.is_some() {
+                        behind.mark(id, was.is_some());
+                    } else if behind.unmark(id, was.is_some()) {
+                        withdrawn.add(Action::Withdraw, Target::Only(*slot), id, Held::From(Slot::NONE));
+                    }
+                }
+                tell(buckets, &in_step, id, old, new);
+                // The buckets name only new attributes, which the new entries hold until they are packed.
+                if let Some(old) = out.set(id, new) {
+                    shared.attributes.release(old.attributes);
+                }
             }
         }
         exported.release(&mut shared.attributes);
     }
 
-    /// Takes the next prefixes that a member has yet to be told, together with all members that have to be
+    /// Takes the next entries that a member has yet to be told, together with all members that have to be
     /// told the same. Returns their places in `members`; empty: nobody can go on.
     pub(super) fn catch_up(&mut self, family: Family, max: usize, buckets: &mut Buckets) -> Vec<usize> {
         let Some(leader) = self.members.iter().find(|member| member.can_catch_up(family)) else {
@@ -311,6 +367,11 @@ impl Group {
         cohort
     }
 
+    /// Those whose advertisements are no longer held back, and when the next one's will be.
+    pub(super) fn release_held(&mut self, now: Instant) -> Option<Instant> {
+        self.members.iter_mut().filter_map(|member| member.pace.release(now)).min()
+    }
+
     /// Members that have been told everything are in step again.
     pub(super) fn settle(&mut self, family: Family) {
         for member in &mut self.members {
@@ -322,7 +383,16 @@ impl Group {
     }
 
     /// Whether a member that is behind has yet to be told that this prefix is gone.
-    pub(super) fn holds(&self, family: Family, id: PrefixId) -> bool {
+    pub(super) fn holds_prefix(&self, family: Family, id: PrefixId) -> bool {
+        !self.terms.sends_paths(family) && self.is_owed(family, id)
+    }
+
+    /// Whether a member holds the path of this entry, or has yet to be told that it is gone.
+    pub(super) fn holds_path(&self, family: Family, id: EntryId) -> bool {
+        self.terms.sends_paths(family) && (self.out.get(family).get(id).is_some() || self.is_owed(family, id))
+    }
+
+    fn is_owed(&self, family: Family, id: EntryId) -> bool {
         self.members
             .iter()
             .any(|member| member.families.get(family).behind.as_ref().is_some_and(|behind| behind.holds(id)))
@@ -342,7 +412,7 @@ fn told(sent: Option<Sent>, slot: Slot) -> Option<AttributesId> {
 }
 
 /// Adds to `buckets` what turns `old` into `new` for the members in `slots`.
-fn tell(buckets: &mut Buckets, slots: &[Slot], id: PrefixId, old: Option<Sent>, new: Option<Sent>) {
+fn tell(buckets: &mut Buckets, slots: &[Slot], id: EntryId, old: Option<Sent>, new: Option<Sent>) {
     if slots.is_empty() {
         return;
     }

@@ -29,8 +29,8 @@ pub(super) struct DecisionKey {
     pub(super) local_pref: u32,
     pub(super) as_path_len: usize,
     pub(super) origin: Origin,
-    /// A missing MED is the lowest, 0.
-    pub(super) med: u32,
+    /// What a missing one counts for is for the rules to say.
+    pub(super) med: Option<u32>,
     /// The AS that MED is compared within; `None` for an empty path or one that starts with a set.
     pub(super) neighbor_as: Option<Asn>,
     pub(super) originator_id: Option<RouterId>,
@@ -54,7 +54,7 @@ impl DecisionKey {
             local_pref: attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),
             as_path_len: attributes.as_path.length(),
             origin: attributes.origin,
-            med: attributes.med.unwrap_or(0),
+            med: attributes.med,
             neighbor_as: attributes.as_path.neighbor(),
             originator_id: attributes.originator_id,
             cluster_list_len: attributes.cluster_list.len(),

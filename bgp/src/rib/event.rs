@@ -1,6 +1,7 @@
 //! Everything that can happen to the RIB and everything it can ask for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,6 +9,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{CommunityValue, Policy};
+use super::rules::DecisionRules;
+use super::update_rules::UpdateRules;
 use crate::peer::{Negotiated, NextHopMode, PrefixLimit};
 use crate::wire::{PathAttributes, Update};
 use crate::{AfiSafi, ClusterId, PeerId, RouterId};
@@ -17,8 +20,9 @@ use crate::{AfiSafi, ClusterId, PeerId, RouterId};
 pub struct RibConfig {
     /// Our identifier.
     pub router_id: RouterId,
-    /// Most paths that may be used at once for one prefix: 1 switches multipath off.
-    pub multipath_max: u16,
+    /// How paths are compared, and how many are used at once. A change is applied to every route, and of what
+    /// comes of it only the differences leave; no session notices.
+    pub decision: DecisionRules,
     /// What may leave.
     pub export: ExportPolicy,
     /// We told our peers in our OPENs that we restarted (R bit): End-of-RIB to them then waits until we are in
@@ -91,6 +95,9 @@ pub struct RibPeer {
     pub address: IpAddr,
     /// The session's terms.
     pub negotiated: Negotiated,
+    /// Most paths of one prefix that it is sent in families in which it takes several (RFC 7911), its own among
+    /// them; `None`: all.
+    pub add_path_maximum: Option<NonZeroU8>,
     /// What next hop it gets.
     pub next_hop_mode: NextHopMode,
     /// Our address for IPv4 routes; `None`: no IPv4 route with next hop self can go to it.
@@ -99,12 +106,16 @@ pub struct RibPeer {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// How often our AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
+    /// What is demanded of its routes and done to those it gets, beside policy.
+    pub rules: UpdateRules,
     /// Most prefixes it may send.
     pub prefix_limit: Option<PrefixLimit>,
     /// Set for our route reflection clients.
     pub reflector_client: Option<ClusterId>,
     /// Bytes that may be handed out for it before some are reported [`RibEvent::Transmitted`].
     pub transmit_window: usize,
+    /// MinRouteAdvertisementInterval (RFC 4271 §9.2.1.1) in seconds; 0: none.
+    pub advertisement_interval_secs: u16,
     /// What is made of its routes. Those that no rule matches are taken as they are.
     pub import: Arc<Policy>,
     /// What it gets. About routes that no rule matches [`RibConfig::export`] decides.
@@ -174,6 +185,20 @@ pub enum RibEvent {
         /// From now on.
         limit: Option<PrefixLimit>,
     },
+    /// Another MinRouteAdvertisementInterval for an established peer, from its next advertisement on.
+    AdvertisementInterval {
+        /// Whose.
+        peer: PeerId,
+        /// Seconds; 0: none.
+        secs: u16,
+    },
+    /// Another number of paths for a peer; it is told the difference.
+    AddPathMaximum {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::add_path_maximum`].
+        maximum: Option<NonZeroU8>,
+    },
     /// Other policies for a peer, its session staying as it is. What that changes of its paths and of what it
     /// has been sent is worked out from what is there; the peer is not asked for anything.
     PolicyChanged {
@@ -183,6 +208,20 @@ pub enum RibEvent {
         import: Arc<Policy>,
         /// Replaces [`RibPeer::export`].
         export: Arc<Policy>,
+    },
+    /// Other rules for a peer, in the same way.
+    RulesChanged {
+        /// Whose.
+        peer: PeerId,
+        /// Replace [`RibPeer::rules`].
+        rules: UpdateRules,
+    },
+    /// A peer becomes our route reflection client or stops being one, its session staying as it is.
+    ReflectorClientChanged {
+        /// Whose.
+        peer: PeerId,
+        /// Replaces [`RibPeer::reflector_client`].
+        client: Option<ClusterId>,
     },
     /// The whole set of our own routes.
     Originate(Vec<OriginatedRoute>),
@@ -263,6 +302,12 @@ pub enum RibEffect {
 pub enum Ineligible {
     /// Its next hop does not resolve, and why (RFC 4271 §9.1.2).
     NextHop(String),
+    /// Its AS_PATH does not begin with the AS of its external peer (RFC 4271 §6.3).
+    FirstAs,
+    /// An AS_SET or AS_CONFED_SET stands in its AS_PATH (RFC 9774 §3).
+    AsSet,
+    /// Its external peer has no import policy for the family, and needs one (RFC 8212).
+    NoImportPolicy,
     /// Our AS stands in its AS_PATH (RFC 4271 §9.1.2).
     AsLoop,
     /// We are its ORIGINATOR_ID (RFC 4456 §8).
@@ -303,4 +348,16 @@ pub enum LossReason {
     PeerAddress,
     /// Higher path identifier (RFC 7911).
     PathId,
+}
+
+/// Why a path that lost only after the metric of the next hop is not used beside the best one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotMultipath {
+    /// A path in use has the same next hop, so this one would share nothing.
+    SameNextHop,
+    /// It came through other ASes ([`super::MultipathRules::relax_as_path`]).
+    AsPath,
+    /// As many as are allowed are in use.
+    Limit,
 }

@@ -1,7 +1,8 @@
 //! What events do: store, mark, ask for work. Nothing is decided, packed or sent here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -16,9 +17,10 @@ use super::import::import;
 use super::next_hop::Affected;
 use super::path::Slot;
 use super::policy::Policy;
-use super::session::{Lost, PeerEntry};
+use super::session::{Lost, PeerEntry, SourceTerms};
+use super::update_rules::UpdateRules;
 use crate::wire::{PathAttributes, Update};
-use crate::{AfiSafi, Nlri, PeerId};
+use crate::{AfiSafi, ClusterId, Nlri, PeerId};
 
 /// RFC 4271 §6.3: a prefix that makes no sense as a unicast destination beyond this host is ignored, and the
 /// rest of the message is not. What contains such prefixes, the default route first, is none of them. Nor is
@@ -48,7 +50,7 @@ impl Rib {
             self.v4.mark_all_changed();
             self.v6.mark_all_changed();
         }
-        if old.is_some_and(|old| old.multipath_max != config.multipath_max) {
+        if old.is_some_and(|old| old.decision != config.decision) {
             self.v4.mark_all_dirty();
             self.v6.mark_all_dirty();
         }
@@ -56,8 +58,9 @@ impl Rib {
     }
 
     pub(super) fn handle_neighbors(&mut self, neighbors: Vec<PeerId>) {
+        let known = neighbors.iter().copied().collect::<BTreeSet<_>>();
         let is_gone =
-            |(slot, entry): (Slot, &PeerEntry)| (!neighbors.contains(&entry.terms.peer)).then_some(slot);
+            |(slot, entry): (Slot, &PeerEntry)| (!known.contains(&entry.terms.peer)).then_some(slot);
         let gone: Vec<Slot> = self.shared.peers.iter().filter_map(is_gone).collect();
         for slot in gone {
             self.remove_peer(slot);
@@ -186,6 +189,45 @@ impl Rib {
         }
     }
 
+    /// As with policies.
+    pub(super) fn handle_rules_changed(&mut self, peer: PeerId, rules: UpdateRules) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        if entry.terms.rules == rules {
+            return;
+        }
+        let before = SourceTerms::of(&entry.terms);
+        entry.terms.rules = rules;
+        let as_source = SourceTerms::of(&entry.terms);
+        self.reimport.push(slot);
+        self.regroup.push(slot);
+        if before != as_source {
+            self.v4.mark_all_changed();
+            self.v6.mark_all_changed();
+        }
+    }
+
+    /// It becomes our client or stops being one. Its paths then leave to others, with other attributes.
+    pub(super) fn handle_reflector_client_changed(&mut self, peer: PeerId, client: Option<ClusterId>) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        if entry.terms.reflector_client == client {
+            return;
+        }
+        entry.terms.reflector_client = client;
+        self.regroup.push(slot);
+        self.v4.mark_all_changed();
+        self.v6.mark_all_changed();
+        self.update_identity();
+    }
+
+    pub(super) fn handle_add_path_maximum(&mut self, peer: PeerId, maximum: Option<NonZeroU8>) {
+        let Some(slot) = self.shared.peers.slot(peer) else { return };
+        let Some(entry) = self.shared.peers.get_mut(slot) else { return };
+        entry.terms.add_path_maximum = maximum;
+        self.regroup.push(slot);
+    }
+
     pub(super) fn handle_originate(&mut self, routes: &[OriginatedRoute]) {
         let wanted: BTreeMap<IpNet, u32> =
             routes.iter().map(|route| (route.prefix.trunc(), route.local_pref)).collect();
@@ -253,12 +295,23 @@ impl Rib {
 
     fn join_group(&mut self, slot: Slot) {
         let Some(terms) = self.shared.peers.get(slot).map(|peer| Terms::of(&peer.terms)) else { return };
-        let lens = PerFamily { v4: self.v4.ids().end, v6: self.v6.ids().end };
         let place = self.group_on(terms);
         if let Some(group) = self.groups.get_mut(place).and_then(Option::as_mut)
             && let Some(peer) = self.shared.peers.get(slot)
         {
-            group.join(slot, &peer.terms, lens);
+            group.join(slot, &peer.terms);
+        }
+        self.update_tells_every_path();
+    }
+
+    /// After groups came or went.
+    pub(super) fn update_tells_every_path(&mut self) {
+        for family in Family::ALL {
+            let sends_paths = self.groups.iter().flatten().any(|group| group.terms.sends_paths(family));
+            if !sends_paths {
+                self.shared.path_ids.get_mut(family).clear();
+            }
+            with_table!(self, family, table => table.tells_every_path = sends_paths);
         }
     }
 
@@ -287,5 +340,6 @@ impl Rib {
                 group.release(&mut self.shared.attributes);
             }
         }
+        self.update_tells_every_path();
     }
 }

@@ -7,6 +7,7 @@ use super::decision::{Candidate, Verdict, decide};
 use super::event::{BestChange, BestPath, PathSource};
 use super::family::{Family, Prefix};
 use super::path::{Marks, Path, Refusal, Slot};
+use super::rules::DecisionRules;
 use super::table::{Destination, Flags, PrefixId, Table};
 use crate::PeerKind;
 
@@ -15,20 +16,27 @@ pub(super) const BEST_CHANGED_MAX: usize = 1024;
 
 impl<P: Prefix> Table<P> {
     /// Decides dirty prefixes until none is left or `changes` is full.
-    pub(super) fn decide(&mut self, shared: &mut Shared, multipath_max: u16, changes: &mut Vec<BestChange>) {
+    pub(super) fn decide(
+        &mut self,
+        shared: &mut Shared,
+        rules: &DecisionRules,
+        changes: &mut Vec<BestChange>,
+    ) {
         while changes.len() < BEST_CHANGED_MAX {
             let Some(id) = self.dirty.pop_front() else { return };
-            if let Some(change) = self.decide_one(shared, multipath_max, id) {
+            if let Some(change) = self.decide_one(shared, rules, id) {
                 changes.push(change);
                 self.mark_changed(id);
-            } else if self.get(id).is_some_and(|destination| destination.paths.is_empty()) {
+            } else if self.tells_every_path
+                || self.get(id).is_some_and(|destination| destination.paths.is_empty())
+            {
                 // Came and went between two drains: nobody knows of it, but its number has to be freed.
                 self.mark_changed(id);
             }
         }
     }
 
-    fn decide_one(&mut self, shared: &mut Shared, multipath_max: u16, id: PrefixId) -> Option<BestChange> {
+    fn decide_one(&mut self, shared: &mut Shared, rules: &DecisionRules, id: PrefixId) -> Option<BestChange> {
         let destination = self.get_mut(id)?;
         destination.flags.take(Flags::DIRTY);
         let mut is_changed = destination.flags.take(Flags::USED_PATH_CHANGED);
@@ -40,7 +48,7 @@ impl<P: Prefix> Table<P> {
                 SmallVec::from_slice(if is_eligible { &[0] } else { &[] })
             }
             _ => {
-                let (eligible, verdict) = verdict(shared, destination, multipath_max);
+                let (eligible, verdict) = verdict(shared, destination, rules);
                 for (index, path) in destination.paths.iter_mut().enumerate() {
                     let marks = marks_of(index, &eligible, &verdict);
                     is_changed |= mark(shared, P::FAMILY, Some(path), marks);
@@ -62,20 +70,20 @@ impl<P: Prefix> Table<P> {
 pub(super) fn verdict<P: Prefix>(
     shared: &Shared,
     destination: &Destination<P>,
-    multipath_max: u16,
-) -> (SmallVec<[Candidate; 4]>, Verdict) {
-    let eligible: SmallVec<[Candidate; 4]> = destination
+    rules: &DecisionRules,
+) -> (SmallVec<[usize; 4]>, Verdict) {
+    let eligible: SmallVec<[Candidate<'_>; 4]> = destination
         .paths
         .iter()
         .enumerate()
         .filter_map(|(index, path)| candidate(shared, index, path))
         .collect();
-    let verdict = decide(&eligible, multipath_max);
-    (eligible, verdict)
+    let verdict = decide(&eligible, rules);
+    (eligible.iter().map(|path| path.index).collect(), verdict)
 }
 
 /// The path as the decision sees it; `None` for one that takes no part.
-fn candidate(shared: &Shared, index: usize, path: &Path) -> Option<Candidate> {
+pub(super) fn candidate<'a>(shared: &'a Shared, index: usize, path: &Path) -> Option<Candidate<'a>> {
     if path.refusal != Refusal::None {
         return None;
     }
@@ -83,6 +91,7 @@ fn candidate(shared: &Shared, index: usize, path: &Path) -> Option<Candidate> {
     let base = Candidate {
         index,
         key: set.key,
+        as_path: &set.attributes.as_path,
         is_local: true,
         is_external: false,
         metric: 0,
@@ -108,8 +117,8 @@ fn candidate(shared: &Shared, index: usize, path: &Path) -> Option<Candidate> {
     })
 }
 
-fn marks_of(index: usize, eligible: &[Candidate], verdict: &Verdict) -> Marks {
-    if !eligible.iter().any(|path| path.index == index) {
+fn marks_of(index: usize, eligible: &[usize], verdict: &Verdict) -> Marks {
+    if !eligible.contains(&index) {
         return Marks::default();
     }
     match verdict.used.iter().position(|&used| used == index) {

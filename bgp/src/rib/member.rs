@@ -4,9 +4,12 @@
 //! holds a route that would have to be withdrawn. However long it stays behind and however much changes
 //! meanwhile, that is all it costs, and it is told only the last state.
 
+use std::time::Instant;
+
 use crate::PeerId;
 
 use super::family::{Family, PerFamily};
+use super::pace::Pace;
 use super::path::Slot;
 use super::table::PrefixId;
 
@@ -46,6 +49,12 @@ impl Bitmap {
         is_new
     }
 
+    fn remove(&mut self, id: PrefixId) {
+        if let Some(bits) = self.0.get_mut((id / WORD_BITS) as usize) {
+            *bits &= !(1 << (id % WORD_BITS));
+        }
+    }
+
     fn clear_word(&mut self, word: usize) {
         if let Some(bits) = self.0.get_mut(word) {
             *bits = 0;
@@ -79,6 +88,18 @@ impl Behind {
                 self.held.insert(id);
             }
         }
+    }
+
+    /// The prefix is told now: whether the member holds something of it, by what was marked or by `is_held`.
+    pub(super) fn unmark(&mut self, id: PrefixId, is_held: bool) -> bool {
+        if !self.dirty.has(id) {
+            return is_held;
+        }
+        let is_held = self.held.has(id);
+        self.dirty.remove(id);
+        self.held.remove(id);
+        self.left -= 1;
+        is_held
     }
 
     pub(super) fn is_dirty(&self, id: PrefixId) -> bool {
@@ -153,11 +174,20 @@ pub(super) struct Member {
     outstanding: usize,
     /// It could not be given something and waits for bytes to reach its socket.
     is_stalled: bool,
+    pub(super) pace: Pace,
 }
 
 impl Member {
     pub(super) fn new(slot: Slot, peer: PeerId, window: usize) -> Self {
-        Self { slot, peer, families: PerFamily::default(), window, outstanding: 0, is_stalled: false }
+        Self {
+            slot,
+            peer,
+            families: PerFamily::default(),
+            window,
+            outstanding: 0,
+            is_stalled: false,
+            pace: Pace::default(),
+        }
     }
 
     /// Books `len` bytes, unless the window is full. Something fits always when nothing is on its way, so a
@@ -207,7 +237,22 @@ impl Member {
     }
 
     pub(super) fn can_catch_up(&self, family: Family) -> bool {
-        !self.is_in_step(family) && !self.is_stalled
+        !self.is_in_step(family) && !self.is_stalled && !self.pace.is_held()
+    }
+
+    /// Everything that was to be told has been, and an advertisement was among it. While a member is behind for lack
+    /// of room, pauses would only make it slower.
+    pub(super) fn note_advertised(&mut self, now: Instant) {
+        if Family::ALL.into_iter().all(|family| self.is_in_step(family)) {
+            self.pace.hold(now);
+        }
+    }
+
+    /// While no advertisement may leave, it is behind by whatever changes.
+    pub(super) fn follow_held(&mut self, family: Family) {
+        if self.pace.is_held() {
+            self.families.get_mut(family).behind.get_or_insert_default();
+        }
     }
 
     pub(super) fn fall_behind(&mut self, family: Family, id: PrefixId, is_held: bool) {

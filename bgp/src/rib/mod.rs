@@ -3,7 +3,8 @@
 //!
 //! Level-triggered: `handle` only stores what came and marks prefixes dirty; the decision runs and messages
 //! are packed and encoded when effects are polled, so that any number of events between two drains cost one
-//! decision per prefix and share messages. No timer delays an advertisement. The RIB opens no socket and
+//! decision per prefix and share messages. No timer delays an advertisement,
+//! unless a peer is configured so. The RIB opens no socket and
 //! knows no kernel; it is told which next hops resolve.
 //!
 //! ```text
@@ -18,7 +19,9 @@
 //! An IPv4 prefix with one path costs 40 octets for the destination, about 10 for its place in the index and
 //! 8 in the Adj-RIB-Out of each group; attributes are shared between prefixes, and between paths and
 //! Adj-RIBs-Out where export does not change them. A path that import policy changed holds a second handle, to
-//! what came, which fits the same 40 octets. A peer that lags costs at most two bits per prefix.
+//! what came, which fits the same 40 octets. A peer that lags costs at most two bits per prefix. A path that is
+//! sent with an identifier (RFC 7911) costs 24 octets and what a prefix costs otherwise: 8 in the Adj-RIB-Out of each
+//! group that sends several, two bits per peer that lags; see [`path_ids`].
 
 /// Runs `$body` with the table of a family, whatever its prefix type.
 macro_rules! with_table {
@@ -36,6 +39,7 @@ macro_rules! with_table {
     };
 }
 
+mod add_path;
 mod adj_in;
 mod adj_out;
 mod attributes;
@@ -48,18 +52,22 @@ mod import;
 mod loc;
 mod member;
 mod next_hop;
+mod pace;
 mod pack;
 mod path;
+mod path_ids;
 mod peers;
 pub mod policy;
 mod prefix_limit;
 mod role;
+pub mod rules;
 mod session;
 pub mod snapshot;
 mod startup;
 mod table;
 #[cfg(test)]
 mod tests;
+mod update_rules;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -70,18 +78,23 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use event::{
     BestChange, BestPath, ExportAction, ExportPolicy, ExportRule, Ineligible, LossReason, NextHopStatus,
-    OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent, RibPeer,
+    NotMultipath, OriginatedRoute, PathSource, PrefixCommunities, Retain, RibConfig, RibEffect, RibEvent,
+    RibPeer,
 };
 pub use policy::{
-    CommunityValue, Matches, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch,
-    SourceMatch,
+    AsPathRegex, Changed, CommunityPattern, CommunityValue, Condition, Decision, Facts, Matches, MedChange,
+    NextHopChange, Operation, Policy, PolicyRoute, PolicyRule, PolicyVerdict, PrefixMatch, PrefixSet,
+    PrefixSetEntry, Rules, SourceMatch,
 };
+pub use rules::{DecisionRules, MultipathRules};
 pub use session::{QUIET_SECS, STALE_PATHS_MAX_SECS};
 pub use startup::DEFERRAL_MAX_SECS;
+pub use update_rules::{PrivateAs, UpdateRules};
 
 use adj_in::{Identity, Shared};
 use adj_out::Group;
 use attributes::AttributeTable;
+use family::PerFamily;
 use next_hop::NextHops;
 use path::Slot;
 use peers::Peers;
@@ -110,13 +123,15 @@ pub struct Rib {
     groups: Vec<Option<Group>>,
     /// Every path is to be held against our identity again.
     rejudge: bool,
-    /// Peers whose paths are to be held against their import policy again.
+    /// Peers whose paths are to be held against their import policy and rules again.
     reimport: Vec<Slot>,
-    /// Peers whose export policy is no longer that of their group.
+    /// Peers whose export policy or rules are no longer those of their group.
     regroup: Vec<Slot>,
     /// Prefixes that linger may be free: a member caught up or left.
     release_due: bool,
     follow: Option<Follow>,
+    /// When advertisements to some peer are no longer held back.
+    next_release: Option<Instant>,
     startup: Startup,
     effects: VecDeque<RibEffect>,
 }
@@ -138,6 +153,7 @@ impl Rib {
                 attributes: AttributeTable::default(),
                 next_hops: NextHops::default(),
                 identity: Identity::default(),
+                path_ids: PerFamily::default(),
                 started: now,
                 now,
             },
@@ -150,6 +166,7 @@ impl Rib {
             regroup: Vec::new(),
             release_due: false,
             follow: None,
+            next_release: None,
             startup: Startup::default(),
             effects: VecDeque::new(),
         }
@@ -166,8 +183,14 @@ impl Rib {
             RibEvent::Update { peer, update } => self.handle_update(peer, *update),
             RibEvent::Refresh { peer, family } => self.handle_refresh(peer, family),
             RibEvent::PrefixLimit { peer, limit } => self.handle_prefix_limit(peer, limit),
+            RibEvent::AdvertisementInterval { peer, secs } => self.handle_interval(peer, secs),
+            RibEvent::AddPathMaximum { peer, maximum } => self.handle_add_path_maximum(peer, maximum),
             RibEvent::PolicyChanged { peer, import, export } => {
                 self.handle_policy_changed(peer, import, export);
+            }
+            RibEvent::RulesChanged { peer, rules } => self.handle_rules_changed(peer, rules),
+            RibEvent::ReflectorClientChanged { peer, client } => {
+                self.handle_reflector_client_changed(peer, client);
             }
             RibEvent::Originate(routes) => self.handle_originate(&routes),
             RibEvent::NextHopChanged(changes) => self.handle_next_hop_changed(changes),
@@ -175,6 +198,7 @@ impl Rib {
             RibEvent::Deadline => {
                 let lost = self.shared.peers.handle_deadline(now);
                 self.request_walk(lost);
+                self.release_held();
             }
         }
     }
@@ -196,6 +220,6 @@ impl Rib {
     pub fn next_deadline(&self) -> Option<Instant> {
         // Start-up cannot end before there is a configuration.
         let startup = self.config.as_ref().and_then(|_| self.startup.next_deadline(&self.shared.peers));
-        self.shared.peers.next_deadline().into_iter().chain(startup).min()
+        self.shared.peers.next_deadline().into_iter().chain(startup).chain(self.next_release).min()
     }
 }

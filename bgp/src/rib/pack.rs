@@ -6,13 +6,15 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use hashbrown::HashMap;
 
+use super::adj_in::Shared;
 use super::adj_out::Group;
-use super::attributes::{AttributeTable, AttributesId};
+use super::attributes::AttributesId;
 use super::event::RibEffect;
 use super::family::{Family, Prefix};
 use super::member::Member;
 use super::path::Slot;
-use super::table::{PrefixId, Table};
+use super::path_ids::EntryId;
+use super::table::Table;
 use crate::Nlri;
 use crate::wire::{encode_reach, encode_unreach};
 
@@ -22,10 +24,6 @@ pub(super) const TRANSMIT_MAX: usize = 65_536;
 /// Most prefixes that are encoded, and booked against a member's window, at a time: about 41 kB of IPv4 host
 /// routes, so that no more than one message in ten is less than full.
 const ENCODE_MAX: usize = 8192;
-
-/// Path identifier of what we send to a peer that wants them (RFC 7911): there is one path per prefix, so any
-/// constant does. Not 0, which some speakers take for "none".
-const PATH_ID: u32 = 1;
 
 /// What is to be said of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,7 +57,7 @@ impl Held {
     }
 }
 
-type Item = (PrefixId, Held);
+type Item = (EntryId, Held);
 
 struct Bucket {
     action: Action,
@@ -75,7 +73,7 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    pub(super) fn add(&mut self, action: Action, target: Target, id: PrefixId, held: Held) {
+    pub(super) fn add(&mut self, action: Action, target: Target, id: EntryId, held: Held) {
         if let Some(last) = self.buckets.last_mut()
             && (last.action, last.target) == (action, target)
         {
@@ -89,6 +87,11 @@ impl Buckets {
         } else if let Some(bucket) = self.buckets.get_mut(place) {
             bucket.items.push((id, held));
         }
+    }
+
+    /// Whether anything is announced.
+    pub(super) fn has_reach(&self) -> bool {
+        self.buckets.iter().any(|bucket| bucket.action != Action::Withdraw)
     }
 
     /// Those for the same members next to each other, withdrawals first, else in the order they were met.
@@ -134,7 +137,7 @@ pub(super) fn transmit<P: Prefix>(
     group: &mut Group,
     cohort: &[usize],
     table: &Table<P>,
-    attributes: &mut AttributeTable,
+    shared: &mut Shared,
     buckets: Buckets,
     effects: &mut VecDeque<RibEffect>,
 ) {
@@ -155,7 +158,7 @@ pub(super) fn transmit<P: Prefix>(
                 fall_behind(group, cohort, P::FAMILY, target, items);
                 continue;
             }
-            let messages = encode(group, table, attributes, bucket.action, items, &mut nlri);
+            let messages = encode(group, table, shared, bucket.action, items, &mut nlri);
             let len: usize = messages.iter().map(Bytes::len).sum();
             if parcel.len > 0 && parcel.len + len > TRANSMIT_MAX {
                 send(group, cohort, P::FAMILY, target, std::mem::take(&mut parcel), effects);
@@ -169,21 +172,25 @@ pub(super) fn transmit<P: Prefix>(
 fn encode<P: Prefix>(
     group: &mut Group,
     table: &Table<P>,
-    attributes: &mut AttributeTable,
+    shared: &mut Shared,
     action: Action,
     items: &[Item],
     nlri: &mut Vec<Nlri>,
 ) -> Vec<Bytes> {
     let family = P::FAMILY.afi_safi();
     let context = group.terms.encode_context();
-    let path_id = if context.add_path_send.contains(&family) { PATH_ID } else { 0 };
-    let prefixes = items.iter().filter_map(|&(id, _)| Some(table.get(id)?.prefix.to_net()));
+    let path_ids = group.terms.sends_paths(P::FAMILY).then(|| shared.path_ids.get(P::FAMILY));
+    let named = |&(id, _): &Item| {
+        // RFC 7911 §3: a path is named by its prefix and its identifier.
+        let (prefix, path_id) = path_ids.map_or(Some((id, 0)), |path_ids| path_ids.nlri(id))?;
+        Some(Nlri { prefix: table.get(prefix)?.prefix.to_net(), path_id })
+    };
     nlri.clear();
-    nlri.extend(prefixes.map(|prefix| Nlri { prefix, path_id }));
+    nlri.extend(items.iter().filter_map(named));
     let messages = match action {
         Action::Withdraw => return encode_unreach(family, nlri, context),
         Action::Reach(id) => {
-            attributes.get(id).map(|set| encode_reach(family, &set.attributes, nlri, context))
+            shared.attributes.get(id).map(|set| encode_reach(family, &set.attributes, nlri, context))
         }
     };
     if let Some(messages) = messages
@@ -195,7 +202,7 @@ fn encode<P: Prefix>(
     // before has to go (RFC 4271 §9.2 leaves it open; this is what RFC 8654 §4 asks for).
     let messages = encode_unreach(family, nlri, context);
     for &(id, _) in items {
-        group.out.get_mut(P::FAMILY).clear(attributes, id);
+        group.out.get_mut(P::FAMILY).clear(&mut shared.attributes, id);
     }
     messages
 }

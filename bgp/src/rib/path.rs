@@ -19,6 +19,10 @@ impl Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     None,
+    FirstAs,
+    AsSet,
+    /// RFC 8212.
+    NoImportPolicy,
     AsLoop,
     OriginatorLoop,
     ClusterLoop,

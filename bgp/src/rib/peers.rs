@@ -23,7 +23,7 @@ pub(super) struct Began {
     pub(super) lost: Lost,
     /// Paths kept from before are to be judged and exported anew: the peer came back on other terms.
     pub(super) changed: bool,
-    /// Its import policy is another one than paths kept from before were judged by.
+    /// Its import policy or rules are others than paths kept from before were judged by.
     pub(super) reimport: bool,
 }
 
@@ -65,10 +65,11 @@ impl Peers {
         entry.is_removed = false;
         let before = SourceTerms::of(&entry.terms);
         let has_paths = Family::ALL.into_iter().any(|family| entry.families.get(family).received > 0);
-        let import = std::sync::Arc::clone(&entry.terms.import);
+        let judged_by = (std::sync::Arc::clone(&entry.terms.import), entry.terms.rules);
         let lost = entry.begin(terms, now);
         let changed = has_paths && before != SourceTerms::of(&entry.terms);
-        let reimport = has_paths && import != entry.terms.import;
+        let reimport =
+            has_paths && judged_by != (std::sync::Arc::clone(&entry.terms.import), entry.terms.rules);
         Some(Began { slot, lost, changed, reimport })
     }
 

@@ -1,4 +1,5 @@
-//! Policy of one peer and direction as a plain value: ordered rules, of which the first that matches decides.
+//! Policy of one peer and direction as a plain value: ordered rules, of which the first that matches decides,
+//! unless it says to go on.
 //!
 //! Pure, and total: any policy can be held against any route. It knows neither sessions nor tables, and not
 //! where its rules were written; a rule's name is for people only. What happens to a route that no rule matches
@@ -8,23 +9,38 @@
 //! A rule is decided in the order in which its matches get dearer: peer, source and prefix are compared with
 //! a few instructions, then the attributes are looked at.
 
+mod as_path_regex;
+mod community;
+mod condition;
+mod operation;
+mod prefix_set;
+mod rules;
+
 use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::attributes::DEFAULT_LOCAL_PREF;
-use crate::wire::{AsPath, Community, LargeCommunity, PathAttributes, Segment};
+use crate::wire::{AsPath, PathAttributes, Segment};
 use crate::{Asn, PeerKind};
+
+pub use as_path_regex::{AsPathRegex, AsPathRegexError, text_of};
+pub use community::{CommunityPattern, CommunityValue};
+pub use condition::{Condition, Facts};
+pub use operation::{Changed, MedChange, NextHopChange, Operation, Will};
+pub use prefix_set::{PrefixSet, PrefixSetEntry};
+pub use rules::Rules;
 
 /// Ordered rules per family. The default has none, and changes nothing. Two that are equal by value mean the
 /// same, names of rules included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Policy {
     /// For IPv4 prefixes.
-    pub ipv4: Vec<PolicyRule>,
+    pub ipv4: Rules,
     /// For IPv6 prefixes.
-    pub ipv6: Vec<PolicyRule>,
+    pub ipv6: Rules,
 }
 
 /// One rule.
@@ -53,6 +69,8 @@ pub struct Matches {
     pub as_path_prefix: Vec<Asn>,
     /// Its LOCAL_PREF is this; a route without one counts as 100, as in the decision.
     pub local_pref: Option<u32>,
+    /// And each of these, best the cheap ones first.
+    pub conditions: Vec<Condition>,
 }
 
 /// A comparison with a prefix.
@@ -79,16 +97,6 @@ pub enum SourceMatch {
     Own,
 }
 
-/// A community to look for or to add.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CommunityValue {
-    /// RFC 1997.
-    Standard(Community),
-    /// RFC 8092.
-    Large(LargeCommunity),
-}
-
 /// What a rule says of the routes it matches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -97,19 +105,19 @@ pub enum PolicyVerdict {
     Accept(Vec<Operation>),
     /// It does not.
     Reject,
+    /// Changed by these in order, it is held against the rules that follow.
+    Next(Vec<Operation>),
 }
 
-/// A change of a route's attributes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Operation {
-    /// Once: a route that carries it already stays as it is.
-    AddCommunity(CommunityValue),
-    /// Puts these in front of the AS_PATH, so that it begins with the first of them. On export before our own
-    /// AS, which is then the nearest.
-    Prepend(Vec<Asn>),
-    /// LOCAL_PREF. On export to an external peer it is not seen (RFC 4271 §5.1.5).
-    SetLocalPref(u32),
+impl PolicyVerdict {
+    /// What is changed.
+    #[must_use]
+    pub fn operations(&self) -> &[Operation] {
+        match self {
+            Self::Accept(operations) | Self::Next(operations) => operations,
+            Self::Reject => &[],
+        }
+    }
 }
 
 /// A route as policies see it.
@@ -123,6 +131,25 @@ pub struct PolicyRoute<'a> {
     pub peer_kind: PeerKind,
     /// On import as received, on export as in the Loc-RIB.
     pub attributes: &'a PathAttributes,
+    /// What is known of these attributes.
+    pub facts: &'a Facts,
+}
+
+/// What a policy says of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision<'a> {
+    /// Places in [`Policy::rules`] of the rules that change it, in order; none if it is rejected.
+    pub changes: SmallVec<[usize; 2]>,
+    /// The rule that ended it, with its place; `None`: none did.
+    pub end: Option<(usize, &'a PolicyRule)>,
+}
+
+impl Decision<'_> {
+    /// A rule says that the route does not pass.
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        self.end.is_some_and(|(_, rule)| rule.verdict == PolicyVerdict::Reject)
+    }
 }
 
 impl Policy {
@@ -134,17 +161,50 @@ impl Policy {
 
     /// The rules for prefixes of the same family.
     #[must_use]
-    pub fn rules(&self, prefix: &IpNet) -> &[PolicyRule] {
+    pub fn rules(&self, prefix: &IpNet) -> &Rules {
         match prefix {
             IpNet::V4(_) => &self.ipv4,
             IpNet::V6(_) => &self.ipv6,
         }
     }
 
-    /// The first rule that matches, with its place in [`Policy::rules`].
+    /// Holds a route against the rules. Those after one that says to go on see the route as that one left it.
     #[must_use]
-    pub fn decide(&self, route: &PolicyRoute<'_>) -> Option<(usize, &PolicyRule)> {
-        self.rules(&route.prefix).iter().enumerate().find(|(_, rule)| rule.matches.holds(route))
+    pub fn decide(&self, route: &PolicyRoute<'_>) -> Decision<'_> {
+        let rules = self.rules(&route.prefix);
+        let mut decision = Decision::default();
+        let mut changed: Option<(Changed, Facts)> = None;
+        let mut start = 0;
+        loop {
+            let seen = match &changed {
+                None => *route,
+                Some((changed, facts)) => PolicyRoute { attributes: &changed.attributes, facts, ..*route },
+            };
+            let found = rules
+                .candidates(&route.prefix, seen.attributes, start)
+                .find(|(_, rule)| rule.matches.holds(&seen));
+            let Some((place, rule)) = found else { return decision };
+            if !rule.verdict.operations().is_empty() {
+                decision.changes.push(place);
+            }
+            match &rule.verdict {
+                PolicyVerdict::Accept(_) => {
+                    decision.end = Some((place, rule));
+                    return decision;
+                }
+                PolicyVerdict::Reject => {
+                    return Decision { changes: SmallVec::new(), end: Some((place, rule)) };
+                }
+                PolicyVerdict::Next(operations) => {
+                    if !operations.is_empty() {
+                        let mut route = changed.map_or_else(|| route.attributes.clone().into(), |(c, _)| c);
+                        operations.iter().for_each(|operation| operation.apply(&mut route));
+                        changed = Some((route, Facts::default()));
+                    }
+                    start = place + 1;
+                }
+            }
+        }
     }
 }
 
@@ -152,7 +212,7 @@ impl Matches {
     /// Whether all conditions hold.
     #[must_use]
     pub fn holds(&self, route: &PolicyRoute<'_>) -> bool {
-        let Self { prefix, source, peer_kind, community, as_path_prefix, local_pref } = self;
+        let Self { prefix, source, peer_kind, community, as_path_prefix, local_pref, conditions } = self;
         let attributes = route.attributes;
         peer_kind.is_none_or(|kind| kind == route.peer_kind)
             && source.is_none_or(|source| source == route.source)
@@ -160,6 +220,7 @@ impl Matches {
             && local_pref.is_none_or(|wanted| wanted == attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF))
             && community.is_none_or(|community| community.is_in(attributes))
             && begins_with(&attributes.as_path, as_path_prefix)
+            && conditions.iter().all(|condition| condition.holds(route))
     }
 }
 
@@ -174,40 +235,6 @@ impl PrefixMatch {
             Self::In(net, lengths) => is_in(net, lengths),
             Self::NotIn(net, lengths) => !is_in(net, lengths),
         }
-    }
-}
-
-impl CommunityValue {
-    fn is_in(self, attributes: &PathAttributes) -> bool {
-        match self {
-            Self::Standard(community) => attributes.communities.contains(&community),
-            Self::Large(community) => attributes.large_communities.contains(&community),
-        }
-    }
-
-    /// Adds it in its place, unless it is there.
-    pub(super) fn add_to(self, attributes: &mut PathAttributes) {
-        match self {
-            Self::Standard(community) => insert_sorted(&mut attributes.communities, community),
-            Self::Large(community) => insert_sorted(&mut attributes.large_communities, community),
-        }
-    }
-}
-
-impl Operation {
-    /// Makes the change.
-    pub fn apply(&self, attributes: &mut PathAttributes) {
-        match self {
-            Self::AddCommunity(community) => community.add_to(attributes),
-            Self::Prepend(asns) => asns.iter().rev().for_each(|asn| attributes.as_path.prepend(*asn)),
-            Self::SetLocalPref(local_pref) => attributes.local_pref = Some(*local_pref),
-        }
-    }
-}
-
-fn insert_sorted<T: Ord>(sorted: &mut Vec<T>, value: T) {
-    if let Err(place) = sorted.binary_search(&value) {
-        sorted.insert(place, value);
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::event::{Retain, RibPeer};
 use super::family::{Family, PerFamily};
 use super::path::Path;
+use super::update_rules::is_meshed_client;
 use crate::{AfiSafi, ClusterId, PeerKind, RouterId};
 
 /// How long a returned peer has until its End-of-RIB before what it has not sent again is swept (the upper
@@ -216,6 +217,7 @@ pub(super) struct SourceTerms {
     pub(super) router_id: RouterId,
     pub(super) address: IpAddr,
     pub(super) reflector_client: Option<ClusterId>,
+    pub(super) is_meshed_client: bool,
 }
 
 impl SourceTerms {
@@ -225,6 +227,7 @@ impl SourceTerms {
             router_id: peer.negotiated.remote_router_id,
             address: peer.address,
             reflector_client: peer.reflector_client,
+            is_meshed_client: is_meshed_client(peer),
         }
     }
 }

@@ -75,6 +75,8 @@ pub(super) struct Table<P> {
     pub(super) changed: VecDeque<PrefixId>,
     /// Without paths, see [`Flags::LINGERS`].
     lingering: Vec<PrefixId>,
+    /// Somebody is sent several paths of a prefix: tell also of what changes nothing about the best one.
+    pub(super) tells_every_path: bool,
     /// Paths died: walk before the next decision.
     pub(super) walk: bool,
     /// Number of paths.

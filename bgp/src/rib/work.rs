@@ -2,15 +2,20 @@
 //! know, then what peers in step have to know, then what the others have to catch up on, then what closes.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::Rib;
 use super::adj_in::Shared;
-use super::adj_out::Group;
+use super::adj_out::{ExportContext, Group};
 use super::event::{ExportAction, ExportPolicy, RibConfig, RibEffect};
 use super::export::Terms;
 use super::family::{Family, Prefix};
 use super::member::Member;
+use super::pace::{earlier, hold};
 use super::pack::{Buckets, transmit};
+use super::path::Slot;
+use super::path_ids::{EntryId, PathIds, Uses};
+use super::rules::DecisionRules;
 use super::table::{PrefixId, Table};
 use crate::wire::encode_end_of_rib;
 
@@ -29,7 +34,7 @@ pub(super) struct Follow {
 }
 
 /// Before the first configuration.
-static NOTHING_LEAVES: ExportPolicy =
+pub(super) static NOTHING_LEAVES: ExportPolicy =
     ExportPolicy { rules: Vec::new(), otherwise: ExportAction::Reject, communities: Vec::new() };
 
 impl Rib {
@@ -79,6 +84,7 @@ impl Rib {
     /// Moves members to the group of their export policy. After the decision, so that what is decided anew
     /// is not withdrawn in between.
     fn regroup(&mut self) {
+        let is_asked = !self.regroup.is_empty();
         for slot in std::mem::take(&mut self.regroup) {
             let Some(terms) = self.shared.peers.get(slot).map(|peer| Terms::of(&peer.terms)) else {
                 continue;
@@ -89,10 +95,10 @@ impl Rib {
             let Some(old) = self.groups.iter().position(leaves) else { continue };
             let new = self.group_on(terms);
             let Some(mut group) = self.groups.get_mut(new).and_then(Option::take) else { continue };
-            let policy = self.config.as_ref().map_or(&NOTHING_LEAVES, |config| &config.export);
+            let context = export_context(self.config.as_ref());
             for family in Family::ALL {
                 with_table!(self, family, table => if group.needs_filling(family) {
-                    group.fill(&mut self.shared, policy, table);
+                    group.fill(&mut self.shared, context, table);
                 });
             }
             if let Some(old) = self.groups.get_mut(old) {
@@ -110,13 +116,16 @@ impl Rib {
             }
             self.release_due = true;
         }
+        if is_asked {
+            self.update_tells_every_path();
+        }
     }
 
     fn decide(&mut self) -> bool {
-        let multipath_max = self.config.as_ref().map_or(1, |config| config.multipath_max);
+        let rules = self.config.as_ref().map_or(&DecisionRules::UNCONFIGURED, |config| &config.decision);
         let mut changes = Vec::new();
         for family in Family::ALL {
-            with_table!(self, family, table => table.decide(&mut self.shared, multipath_max, &mut changes));
+            with_table!(self, family, table => table.decide(&mut self.shared, rules, &mut changes));
         }
         let has_changes = !changes.is_empty();
         if has_changes {
@@ -128,21 +137,27 @@ impl Rib {
     /// Brings a batch of changes to one group's Adj-RIB-Out.
     fn follow(&mut self) -> bool {
         let Some(mut follow) = self.follow.take().or_else(|| self.next_follow()) else { return false };
-        let policy = self.config.as_ref().map_or(&NOTHING_LEAVES, |config| &config.export);
+        let context = export_context(self.config.as_ref());
         if let Some(place) = self.groups.get_mut(follow.next_group) {
             follow.next_group += 1;
             if let Some(group) = place.as_mut().filter(|group| group.terms.has(follow.family)) {
-                with_table!(self, follow.family, table => {
-                    fill_and_follow(group, &mut self.shared, policy, table, &follow.ids, &mut self.effects);
+                let held = with_table!(self, follow.family, table => {
+                    fill_and_follow(group, &mut self.shared, context, table, &follow.ids, &mut self.effects)
                 });
+                self.next_release = earlier(self.next_release, held);
             }
             self.follow = Some(follow);
             return true;
         }
         let (family, groups) = (follow.family, &self.groups);
-        let is_held = |id| groups.iter().flatten().any(|group| group.holds(family, id));
-        with_table!(self, family, table => for &id in &follow.ids {
-            table.free_unused(id, is_held);
+        let path_ids = self.shared.path_ids.get_mut(family);
+        with_table!(self, family, table => {
+            for &id in &follow.ids {
+                path_ids.free_unused(id, &uses(table, groups));
+            }
+            for &id in &follow.ids {
+                table.free_unused(id, |id| is_held(id, family, groups, path_ids));
+            }
         });
         true
     }
@@ -159,17 +174,19 @@ impl Rib {
 
     /// Tells one member that is behind, and those behind by the same, its next prefixes.
     fn catch_up(&mut self) -> bool {
-        let policy = self.config.as_ref().map_or(&NOTHING_LEAVES, |config| &config.export);
+        let context = export_context(self.config.as_ref());
         for group in self.groups.iter_mut().flatten() {
             for family in Family::ALL {
                 let did = with_table!(self, family, table => {
                     if group.needs_filling(family) {
-                        group.fill(&mut self.shared, policy, table);
+                        group.fill(&mut self.shared, context, table);
                     }
                     let mut buckets = Buckets::default();
                     let cohort = group.catch_up(family, CATCH_UP_MAX, &mut buckets);
-                    transmit(group, &cohort, table, &mut self.shared.attributes, buckets, &mut self.effects);
+                    let has_reach = buckets.has_reach();
+                    transmit(group, &cohort, table, &mut self.shared, buckets, &mut self.effects);
                     group.settle(family);
+                    self.next_release = earlier(self.next_release, hold(group, &cohort, has_reach, self.shared.now));
                     !cohort.is_empty()
                 });
                 if did {
@@ -186,8 +203,11 @@ impl Rib {
         if std::mem::take(&mut self.release_due) {
             for family in Family::ALL {
                 let groups = &self.groups;
-                let is_held = |id| groups.iter().flatten().any(|group| group.holds(family, id));
-                with_table!(self, family, table => table.free_lingering(is_held));
+                let path_ids = self.shared.path_ids.get_mut(family);
+                with_table!(self, family, table => {
+                    path_ids.free_lingering(&uses(table, groups));
+                    table.free_lingering(|id| is_held(id, family, groups, path_ids));
+                });
             }
         }
         self.shared.peers.free_removed();
@@ -228,20 +248,56 @@ impl Rib {
     }
 }
 
+/// Who needs the identifiers of paths.
+fn uses<P: Prefix>(
+    table: &Table<P>,
+    groups: &[Option<Group>],
+) -> Uses<impl Fn(PrefixId, Slot, u32) -> bool, impl Fn(EntryId) -> bool> {
+    let is_alive = |prefix, source, path_id| {
+        let paths = table.get(prefix).map(|destination| &destination.paths);
+        paths.into_iter().flatten().any(|path| path.source == source && path.path_id == path_id)
+    };
+    let is_held = |id| groups.iter().flatten().any(|group| group.holds_path(P::FAMILY, id));
+    Uses { is_alive, is_held }
+}
+
+/// Whether somebody needs the number of a prefix without paths.
+fn is_held(id: PrefixId, family: Family, groups: &[Option<Group>], path_ids: &PathIds) -> bool {
+    path_ids.has(id) || groups.iter().flatten().any(|group| group.holds_prefix(family, id))
+}
+
+fn export_context(config: Option<&RibConfig>) -> ExportContext<'_> {
+    match config {
+        Some(config) => ExportContext { policy: &config.export, decision: &config.decision },
+        None => ExportContext { policy: &NOTHING_LEAVES, decision: &DecisionRules::UNCONFIGURED },
+    }
+}
+
 fn fill_and_follow<P: Prefix>(
     group: &mut Group,
     shared: &mut Shared,
-    policy: &ExportPolicy,
+    context: ExportContext<'_>,
     table: &Table<P>,
     ids: &[PrefixId],
     effects: &mut VecDeque<RibEffect>,
-) {
+) -> Option<Instant> {
     if group.needs_filling(P::FAMILY) {
-        group.fill(shared, policy, table);
+        group.fill(shared, context, table);
     }
-    let is_in_step = |(place, member): (usize, &Member)| member.is_in_step(P::FAMILY).then_some(place);
-    let cohort: Vec<usize> = group.members.iter().enumerate().filter_map(is_in_step).collect();
-    let mut buckets = Buckets::default();
-    group.follow(shared, policy, table, ids, &mut buckets);
-    transmit(group, &cohort, table, &mut shared.attributes, buckets, effects);
+    group.members.iter_mut().for_each(|member| member.follow_held(P::FAMILY));
+    let of = |is_wanted: fn(&Member) -> bool, group: &Group| -> Vec<usize> {
+        let places = group.members.iter().enumerate().filter(|(_, member)| is_wanted(member));
+        places.map(|(place, _)| place).collect()
+    };
+    let cohort = of(|member| member.is_in_step(P::FAMILY), group);
+    let (mut buckets, mut withdrawn) = (Buckets::default(), Buckets::default());
+    group.follow(shared, context, table, ids, &mut buckets, &mut withdrawn);
+    let has_reach = buckets.has_reach();
+    transmit(group, &cohort, table, shared, buckets, effects);
+    let paused = of(|member| member.pace.is_held(), group);
+    if !paused.is_empty() {
+        transmit(group, &paused, table, shared, withdrawn, effects);
+        group.settle(P::FAMILY);
+    }
+    hold(group, &cohort, has_reach, shared.now)
 }

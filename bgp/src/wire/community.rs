@@ -91,9 +91,17 @@ impl ExtendedCommunity {
 
 impl fmt::Display for ExtendedCommunity {
     /// `rt:65001:100` and `soo:192.0.2.1:7` for the two that people write (RFC 4360 §4 and §5, RFC 5668),
-    /// else `0x` and sixteen digits.
+    /// `bandwidth:65001:125000000` for a link's octets per second (draft-ietf-idr-link-bandwidth), else `0x` and
+    /// sixteen digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [kind, subtype, a, b, c, d, e, g] = self.0;
+        if let [0x40, 4, ..] = self.0 {
+            let bytes_per_sec = f32::from_be_bytes([c, d, e, g]);
+            // What is no rate is shown as it came.
+            if bytes_per_sec.is_finite() && bytes_per_sec.is_sign_positive() {
+                return write!(f, "bandwidth:{}:{bytes_per_sec}", u16::from_be_bytes([a, b]));
+            }
+        }
         let name = match subtype {
             2 => "rt",
             3 => "soo",
@@ -127,10 +135,17 @@ impl FromStr for ExtendedCommunity {
     }
 }
 
-/// `rt:` or `soo:`, an administrator, and its value.
+/// `rt:`, `soo:` or `bandwidth:`, an administrator, and its value.
 fn administered(text: &str) -> Option<[u8; 8]> {
     let (name, rest) = text.split_once(':')?;
     let (administrator, value) = rest.split_once(':')?;
+    if name == "bandwidth" {
+        let [a, b] = number::<u16>(administrator)?.to_be_bytes();
+        let is_decimal = value.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
+        let bytes_per_sec = value.parse::<f32>().ok().filter(|rate| is_decimal && rate.is_finite())?;
+        let [c, d, e, f] = bytes_per_sec.to_be_bytes();
+        return Some([0x40, 4, a, b, c, d, e, f]);
+    }
     let subtype = match name {
         "rt" => 2,
         "soo" => 3,

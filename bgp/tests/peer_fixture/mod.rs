@@ -87,10 +87,11 @@ impl Node {
         let desired = Desired {
             listen: vec![SocketAddr::new(address, 0)],
             neighbors: Vec::new(),
+            dynamic: Vec::new(),
             neighbors_are_partial: false,
             rib: RibConfig {
                 router_id: RouterId(router_id(address)),
-                multipath_max: 1,
+                decision: bgp::rib::DecisionRules::default(),
                 restarting: false,
                 export: ExportPolicy::default(),
             },
@@ -152,6 +153,16 @@ impl Node {
         .await
     }
 
+    /// Of a neighbor that may not be there yet.
+    pub async fn wait_for_dynamic(&self, address: &str, state: State) -> PeerSnapshot {
+        let address: IpAddr = address.parse().unwrap();
+        wait(&format!("{address} {state}"), async || {
+            let peers = self.speaker.peers().await;
+            peers.into_iter().find(|peer| peer.address == address && peer.state == state)
+        })
+        .await
+    }
+
     pub async fn wait_for_route(&self, prefix: &str) {
         let prefix: IpNet = prefix.parse().unwrap();
         wait(&format!("{prefix}"), async || self.routes.lock().unwrap().get(&prefix).map(|_| ())).await;
@@ -192,11 +203,15 @@ pub struct BareNeighbor {
 impl BareNeighbor {
     /// Dials `node` from `address`, with a small receive buffer.
     pub async fn dial(node: &Node, address: &str) -> Self {
+        Self::dial_to((node.address, node.port), address).await
+    }
+
+    pub async fn dial_to(target: (IpAddr, u16), address: &str) -> Self {
         let address: IpAddr = address.parse().unwrap();
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         socket.bind(SocketAddr::new(address, 0)).unwrap();
-        let stream = socket.connect(SocketAddr::new(node.address, node.port)).await.unwrap();
+        let stream = socket.connect(target.into()).await.unwrap();
         // Without it a last message may still wait for an acknowledgement when the socket is closed.
         stream.set_nodelay(true).unwrap();
         Self { stream, address, input: BytesMut::new() }
@@ -212,6 +227,19 @@ impl BareNeighbor {
         neighbor.send(&Message::Keepalive).await;
         assert_eq!(neighbor.receive().await, Some(Message::Keepalive));
         node.wait_for_state(address, State::Established).await;
+        neighbor
+    }
+
+    /// The same from an address that is no neighbor's yet.
+    pub async fn establish_dynamic(node: &Node, address: &str, open: impl FnOnce(&mut OpenMessage)) -> Self {
+        let mut neighbor = Self::dial(node, address).await;
+        let mut message = neighbor.open();
+        open(&mut message);
+        neighbor.send(&Message::Open(message)).await;
+        assert!(matches!(neighbor.receive().await, Some(Message::Open(_))));
+        neighbor.send(&Message::Keepalive).await;
+        assert_eq!(neighbor.receive().await, Some(Message::Keepalive));
+        node.wait_for_dynamic(address, State::Established).await;
         neighbor
     }
 

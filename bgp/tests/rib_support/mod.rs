@@ -3,7 +3,10 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+// interop-tests/fuzz takes the rest of this module.
+#[cfg(not(fuzzing))]
 pub(crate) mod naive_policy;
+pub(crate) mod naive_rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,8 +16,8 @@ use std::time::{Duration, Instant};
 use bgp::peer::{Negotiated, NextHopMode, PeerRestart};
 use bgp::rib::snapshot::{PathUsage, RouteSelection, RouteSnapshot};
 use bgp::rib::{
-    BestPath, ExportPolicy, NextHopStatus, OriginatedRoute, Retain, Rib, RibConfig, RibEffect, RibEvent,
-    RibPeer,
+    BestPath, DecisionRules, ExportPolicy, MultipathRules, NextHopStatus, OriginatedRoute, Retain, Rib,
+    RibConfig, RibEffect, RibEvent, RibPeer, UpdateRules,
 };
 use bgp::wire::{
     AsPath, DecodeContext, EncodeContext, HEADER_LEN, Message, NextHop, PathAttributes, Reach, Unreach,
@@ -43,8 +46,17 @@ pub(crate) fn peer_id(index: u32) -> PeerId {
     PeerId { index, generation: 0 }
 }
 
+pub(crate) fn multipath(max: u16) -> DecisionRules {
+    DecisionRules { multipath: MultipathRules::up_to(max), ..DecisionRules::default() }
+}
+
 pub(crate) fn config() -> RibConfig {
-    RibConfig { router_id: ROUTER_ID, multipath_max: 1, export: ExportPolicy::default(), restarting: false }
+    RibConfig {
+        router_id: ROUTER_ID,
+        decision: DecisionRules::default(),
+        export: ExportPolicy::default(),
+        restarting: false,
+    }
 }
 
 /// Peer `index` with address and identifier 10.0.0.`index`, both families, next hops 10.255.0.1 and
@@ -76,13 +88,16 @@ pub(crate) fn peer(index: u8, kind: PeerKind) -> RibPeer {
             encode: EncodeContext::default(),
             remote_capabilities: Vec::new(),
         },
+        add_path_maximum: None,
         next_hop_mode: NextHopMode::Auto,
         next_hop_v4: None,
         next_hop_v6: Some("2001:db8:ff::1".parse().unwrap()),
         allow_local_as: 0,
+        rules: UpdateRules::default(),
         prefix_limit: None,
         reflector_client: None,
         transmit_window: OPEN,
+        advertisement_interval_secs: 0,
         import: Arc::default(),
         export: Arc::default(),
     }
@@ -150,8 +165,10 @@ pub(crate) fn end_of_rib(family: AfiSafi) -> Update {
 pub(crate) struct Told {
     decode: DecodeContext,
     window: usize,
-    /// By prefix, as the peer's own Adj-RIB-In would have it.
+    /// By prefix, as the peer's own Adj-RIB-In would have it; of several paths the one received last.
     pub(crate) routes: BTreeMap<IpNet, PathAttributes>,
+    /// By prefix and path identifier.
+    pub(crate) paths: BTreeMap<Nlri, PathAttributes>,
     pub(crate) end_of_rib: Vec<AfiSafi>,
     /// Withdrawals of what the peer did not hold.
     pub(crate) spurious: usize,
@@ -211,6 +228,7 @@ impl World {
                     },
                     window: peer.transmit_window,
                     routes: BTreeMap::new(),
+                    paths: BTreeMap::new(),
                     end_of_rib: Vec::new(),
                     spurious: 0,
                     messages: 0,
@@ -308,13 +326,19 @@ impl World {
             let update = decoded.update;
             told.end_of_rib.extend(update.end_of_rib);
             for nlri in update.unreach.iter().flat_map(|unreach| &unreach.nlri) {
-                told.spurious += usize::from(told.routes.remove(&nlri.prefix).is_none());
+                told.spurious += usize::from(told.paths.remove(nlri).is_none());
+                let mut others = told.paths.iter().filter(|(other, _)| other.prefix == nlri.prefix);
+                match others.next() {
+                    Some((_, attributes)) => drop(told.routes.insert(nlri.prefix, attributes.clone())),
+                    None => drop(told.routes.remove(&nlri.prefix)),
+                }
             }
             for reach in update.reach {
                 let attributes =
                     PathAttributes { next_hop: Some(reach.next_hop), ..update.attributes.clone() };
                 for nlri in reach.nlri {
                     told.routes.insert(nlri.prefix, attributes.clone());
+                    told.paths.insert(nlri, attributes.clone());
                 }
             }
         }

@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use crate::manifest::Located;
 use crate::model::{
-    self, BgpConfiguration, BgpFilter, BgpPeer, BlockAffinity, CLUSTER_WIDE, IpPool, Node, NodeBgp, Object,
-    Secret,
+    self, BgpConfiguration, BgpFilter, BgpFilterTest, BgpPeer, BgpSet, BlockAffinity, CLUSTER_WIDE, IpPool,
+    Node, NodeBgp, Object, Secret,
 };
 use crate::problem::Problem;
 
@@ -24,6 +24,10 @@ pub struct Resources {
     pub bgp_peers: BTreeMap<String, Located<BgpPeer>>,
     /// Rules about the routes of sessions.
     pub bgp_filters: BTreeMap<String, Located<BgpFilter>>,
+    /// What those can share.
+    pub bgp_sets: BTreeMap<String, Located<BgpSet>>,
+    /// What filters are expected to do.
+    pub bgp_filter_tests: BTreeMap<String, Located<BgpFilterTest>>,
     /// Ranges of addresses.
     pub ip_pools: BTreeMap<String, Located<IpPool>>,
     /// Claims to blocks.
@@ -68,6 +72,32 @@ impl Resources {
         Self { is_partial: true, ..self }
     }
 
+    /// The same with these filters and sets in the place of those of their names, as if they stood in the files.
+    /// Objects of other kinds are left out.
+    #[must_use]
+    pub fn with_policy(&self, objects: &[Located<Object>]) -> Self {
+        let mut changed = self.clone();
+        for located in objects {
+            let name = located.object.metadata().name.clone();
+            match &located.object {
+                Object::BgpFilter(object) => {
+                    changed.bgp_filters.insert(name, located.with(object.clone()));
+                }
+                Object::BgpSet(object) => {
+                    changed.bgp_sets.insert(name, located.with(object.clone()));
+                }
+                Object::Node(_)
+                | Object::BgpConfiguration(_)
+                | Object::BgpPeer(_)
+                | Object::BgpFilterTest(_)
+                | Object::IpPool(_)
+                | Object::BlockAffinity(_)
+                | Object::Secret(_) => {}
+            }
+        }
+        changed
+    }
+
     /// Settings of the whole cluster.
     #[must_use]
     pub fn cluster_configuration(&self) -> Option<&BgpConfiguration> {
@@ -83,6 +113,8 @@ impl Resources {
             }
             Object::BgpPeer(object) => insert(&mut self.bgp_peers, name, located.with(object)),
             Object::BgpFilter(object) => insert(&mut self.bgp_filters, name, located.with(object)),
+            Object::BgpSet(object) => insert(&mut self.bgp_sets, name, located.with(object)),
+            Object::BgpFilterTest(object) => insert(&mut self.bgp_filter_tests, name, located.with(object)),
             Object::IpPool(object) => insert(&mut self.ip_pools, name, located.with(object)),
             Object::BlockAffinity(object) => insert(&mut self.block_affinities, name, located.with(object)),
             Object::Secret(object) => insert(&mut self.secrets, name, located.with(object)),

@@ -154,12 +154,15 @@ impl<'a> Fields<'a> {
             "{name} is not in the table of '{}'",
             self.path
         );
+        let value = self.value_of(name)?;
+        Some(Entry { source: self.source, path: self.path_of(name), value })
+    }
+
+    /// Whether the table knows the field or not.
+    fn value_of(&self, name: &str) -> Option<&'a Value> {
         let Data::Map(entries) = &self.value.data else { return None };
         let entry = entries.iter().find(|entry| entry.key == name)?;
-        if entry.value.data == Data::Null {
-            return None;
-        }
-        Some(Entry { source: self.source, path: self.path_of(name), value: &entry.value })
+        (entry.value.data != Data::Null).then_some(&entry.value)
     }
 
     /// Like [`Fields::entry`]; reports a field that is absent. `wanted` says what it would hold.
@@ -184,7 +187,7 @@ impl<'a> Fields<'a> {
 
     /// Reports a problem of a field, at its value if it is there, else at the mapping.
     pub(crate) fn report(&self, name: &str, message: impl Into<String>) {
-        let at = self.entry(name).map_or(self.at, |entry| entry.value.at);
+        let at = self.value_of(name).map_or(self.at, |value| value.at);
         self.source.report(at, &self.path_of(name), message);
     }
 

@@ -6,20 +6,26 @@
 //! Pure and complete: everything is computed anew from [`Resources`]; nothing is remembered between calls, and
 //! one call costs time in proportion to nodes times BGPPeers. It knows nothing of how sessions are run.
 
+mod dynamic;
 mod export;
 mod overlap;
 mod password;
 mod peering;
 mod session;
 mod speaker;
+mod update_rules;
 
+pub use dynamic::SessionTemplate;
 pub use export::{ExportPolicy, ExportRule, export_policy, own_blocks, prefix_advertisements};
+pub use password::Unstartable;
 pub use session::{Session, SessionOrigin};
-pub use speaker::{MULTIPATH_MAX_DEFAULT, NORMAL_ROUTE_PRIORITY_DEFAULT, PORT_DEFAULT, Speaker};
+pub use speaker::{NORMAL_ROUTE_PRIORITY_DEFAULT, PORT_DEFAULT, Speaker};
+pub use update_rules::SessionRules;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::Resources;
+use crate::model::DynamicPeers;
 use crate::problem::Problem;
 use overlap::Candidates;
 use peering::Peering;
@@ -31,6 +37,10 @@ use speaker::Member;
 pub struct Expansion {
     /// Sorted by name; no two have the same address and port.
     pub sessions: Vec<Session>,
+    /// Sorted by name: what sessions are like that others open.
+    pub templates: Vec<SessionTemplate>,
+    /// Sorted by name: what is configured but cannot be had.
+    pub unstartable: Vec<Unstartable>,
     /// Sorted by place. Errors: an object asks for what cannot be. Warnings: it is probably not what was meant.
     pub problems: Vec<Problem>,
 }
@@ -42,7 +52,7 @@ pub struct Expansion {
 pub fn sessions(resources: &Resources, node_name: &str) -> Expansion {
     let local = match Speaker::of(resources, node_name) {
         Ok(local) => local,
-        Err(problem) => return Expansion { sessions: Vec::new(), problems: vec![problem] },
+        Err(problem) => return Expansion { problems: vec![problem], ..Expansion::default() },
     };
     let members = speaker::members(resources);
     let peering = Peering::new(resources, &local, &members);
@@ -51,14 +61,44 @@ pub fn sessions(resources: &Resources, node_name: &str) -> Expansion {
     peering.offer_reverse(&mut candidates);
     offer_mesh(resources, &local, &members, &mut candidates);
     let (sessions, mut problems) = candidates.resolve(resources);
-    let (mut sessions, missing) = password::with_passwords(resources, sessions);
+    let (templates, mixed) = dynamic::templates(resources, &local, &peering);
+    problems.extend(mixed);
+    // A template is completed as any session, and taken out again by its name, which no session has.
+    let mut prefixes: BTreeMap<_, _> =
+        templates.iter().map(|template| (template.session.name.clone(), template.peers.clone())).collect();
+    let sessions = sessions.into_iter().chain(templates.into_iter().map(|template| template.session));
+    let (mut sessions, mut unstartable, missing) = password::with_passwords(resources, sessions.collect());
+    for missing in &mut unstartable {
+        missing.is_template = prefixes.contains_key(&missing.session.name);
+    }
     problems.extend(missing);
     problems.extend(drop_missing_filters(resources, &mut sessions));
     problems.extend(roles_without_effect(resources, &sessions));
+    problems.extend(update_rules::without_effect(resources, &sessions));
+    update_rules::apply_node(resources, node_name, &mut sessions);
     problems.extend(peering.into_problems());
     sessions.sort_by(|left, right| left.name.cmp(&right.name));
-    problems.sort();
-    Expansion { sessions, problems }
+    let (sessions, templates) = separate(sessions, &mut prefixes);
+    let mut expansion = Expansion { sessions, templates, unstartable, problems };
+    let unsigned = dynamic::unsigned_within_signed(resources, &expansion);
+    expansion.problems.extend(unsigned);
+    expansion.problems.sort();
+    expansion
+}
+
+fn separate(
+    all: Vec<Session>,
+    prefixes: &mut BTreeMap<String, DynamicPeers>,
+) -> (Vec<Session>, Vec<SessionTemplate>) {
+    let mut sessions = Vec::with_capacity(all.len());
+    let mut templates = Vec::new();
+    for session in all {
+        match prefixes.remove(&session.name) {
+            Some(peers) => templates.push(SessionTemplate { session, peers }),
+            None => sessions.push(session),
+        }
+    }
+    (sessions, templates)
 }
 
 /// A filter that is not there filters nothing, as in Calico; but there it is not said.

@@ -71,6 +71,8 @@ impl<'a> Peering<'a> {
                     self.offer_with(name, peer, member, origin, |_| true, candidates);
                 }
             }
+            // A template, and no session: see dynamic.rs.
+            Remote::Prefixes(_) => {}
         }
     }
 
@@ -113,6 +115,8 @@ impl<'a> Peering<'a> {
                 let labels = &self.resources.nodes.get(&self.local.node_name)?.metadata.labels;
                 selector.matches(labels).then_some(|_| true)
             }
+            // Who they are is not known; whoever is to dial needs a BGPPeer of its own.
+            Remote::Prefixes(_) => None,
             Remote::Address(PeerAddress { address, port }) => {
                 let is_own = self.local.address_towards(*address) == Some(*address);
                 let is_own_port = port.is_none_or(|port| port == self.local.listen_port);
@@ -212,7 +216,7 @@ impl<'a> Peering<'a> {
     }
 
     /// Whether the local node is on the node side. A name that is no node's is a mistake worth saying.
-    fn has_local(&self, peer: &Located<BgpPeer>) -> bool {
+    pub(super) fn has_local(&self, peer: &Located<BgpPeer>) -> bool {
         if let Some(PeeringNodes::Named(node)) = &peer.spec.nodes
             && !self.resources.nodes.contains_key(node)
         {
@@ -227,7 +231,7 @@ impl<'a> Peering<'a> {
     fn is_remote(&self, peer: &BgpPeer) -> bool {
         let local = self.members.iter().find(|member| member.name == self.local.node_name);
         match &peer.spec.remote {
-            Remote::Address(_) => false,
+            Remote::Address(_) | Remote::Prefixes(_) => false,
             Remote::Selected(selector) => local.is_some_and(|local| selector.matches(local.labels)),
         }
     }

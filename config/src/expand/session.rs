@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::Serialize;
 
 use super::speaker::{Member, Speaker};
+use super::update_rules::SessionRules;
 use crate::model::{
-    Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
-    MaximumPrefixes, NextHopMode, Role, Seconds, SecretValue,
+    AddPaths, Asn, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT,
+    MAX_RESTART_TIME_DEFAULT, MaximumPrefixes, NextHopMode, PeerTiming, Role, Seconds, SecretValue, TcpAoKey,
 };
 
 /// Why a session exists.
@@ -49,6 +50,8 @@ pub struct Session {
     pub source_address: Option<IpAddr>,
     /// What is exchanged; never empty.
     pub families: Vec<Family>,
+    /// Several paths of one prefix (RFC 7911).
+    pub add_paths: AddPaths,
     /// Set: the other end is our route reflection client, in this cluster.
     pub reflector_client: Option<Ipv4Addr>,
     /// What next hop we send.
@@ -59,14 +62,20 @@ pub struct Session {
     pub keepalive_secs: Option<u16>,
     /// Between attempts to connect, at least 1.
     pub connect_retry_secs: u16,
+    /// The other timers.
+    pub timing: PeerTiming,
     /// Graceful restart time, at most 4095.
     pub max_restart_time_secs: u16,
     /// The most hops a packet may have taken (RFC 5082); `None`: not looked at.
     pub ttl_security_hops: Option<u8>,
     /// The key of TCP-MD5 (RFC 2385), 1 to 80 octets.
     pub password: Option<SecretValue>,
+    /// Keys of TCP-AO (RFC 5925), each with its value; empty: off.
+    pub tcp_ao: Vec<(TcpAoKey, SecretValue)>,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_local_as: u8,
+    /// What is demanded of its routes and done to those it gets, beside filters.
+    pub rules: SessionRules,
     /// What we are to the other end (RFC 9234); `None` on internal sessions.
     pub role: Option<Role>,
     /// The other end must say its role.
@@ -143,15 +152,19 @@ impl Session {
             local_as: local.as_number,
             source_address: local.address_towards(remote.address),
             families: vec![remote.family()],
+            add_paths: AddPaths::default(),
             reflector_client: None,
             next_hop_mode: NextHopMode::Auto,
             hold_time_secs: HOLD_TIME_DEFAULT.0,
             keepalive_secs: None,
             connect_retry_secs: CONNECT_RETRY_TIME_DEFAULT.0,
+            timing: PeerTiming::default(),
             max_restart_time_secs: restart_time.unwrap_or(MAX_RESTART_TIME_DEFAULT).0,
             ttl_security_hops: None,
             password: None,
+            tcp_ao: Vec::new(),
             allow_local_as: 0,
+            rules: SessionRules::default(),
             role: None,
             role_strict: false,
             maximum_prefixes: None,
@@ -180,6 +193,10 @@ impl Session {
             }
         };
         let is_external = remote_as != local_as;
+        let role = spec.role.filter(|_| is_external).map(|role| match origin {
+            SessionOrigin::Reverse => role.counterpart(),
+            SessionOrigin::Global | SessionOrigin::Node | SessionOrigin::Mesh => role,
+        });
         let families = if spec.families.is_empty() { vec![remote.family()] } else { spec.families.clone() };
         Self {
             name,
@@ -189,6 +206,10 @@ impl Session {
             local_as,
             source_address,
             families,
+            add_paths: match origin {
+                SessionOrigin::Reverse => spec.add_paths.mirrored(),
+                SessionOrigin::Global | SessionOrigin::Node | SessionOrigin::Mesh => spec.add_paths,
+            },
             reflector_client: remote.reflector_client(local, !is_external),
             next_hop_mode: if spec.keep_original_next_hop && is_external {
                 NextHopMode::Keep
@@ -198,16 +219,15 @@ impl Session {
             hold_time_secs: spec.hold_time.unwrap_or(HOLD_TIME_DEFAULT).0,
             keepalive_secs: spec.keepalive_time.map(|time| time.0),
             connect_retry_secs: spec.connect_retry_time.unwrap_or(CONNECT_RETRY_TIME_DEFAULT).0,
+            timing: spec.timing,
             ttl_security_hops: spec.ttl_security,
             allow_local_as: spec.num_allowed_local_as_numbers,
             filters: spec.filters.clone(),
             // Somebody has to dial: the mirror of a passive session does.
             passive: spec.passive && origin != SessionOrigin::Reverse,
             description: spec.description.clone(),
-            role: spec.role.filter(|_| is_external).map(|role| match origin {
-                SessionOrigin::Reverse => role.counterpart(),
-                SessionOrigin::Global | SessionOrigin::Node | SessionOrigin::Mesh => role,
-            }),
+            rules: SessionRules::of_peer(&spec.update_rules, origin, role),
+            role,
             role_strict: spec.role_strict && is_external,
             maximum_prefixes: spec.maximum_prefixes,
             shutdown: spec.shutdown.as_ref().map(|shutdown| shutdown.message.clone()),
@@ -262,6 +282,19 @@ impl Session {
         if self.connect_retry_secs != CONNECT_RETRY_TIME_DEFAULT.0 {
             write!(f, " retry {}", self.connect_retry_secs)?;
         }
+        let PeerTiming { idle_hold_time, maximum_idle_hold_time, send_hold_time, minimum_advertisement_time } =
+            self.timing;
+        let times = [
+            ("idle-hold", idle_hold_time),
+            ("idle-hold-max", maximum_idle_hold_time),
+            ("send-hold", send_hold_time),
+            ("advertise-every", minimum_advertisement_time),
+        ];
+        for (word, time) in times {
+            if let Some(time) = time {
+                write!(f, " {word} {}", time.0)?;
+            }
+        }
         if self.max_restart_time_secs != MAX_RESTART_TIME_DEFAULT.0 {
             write!(f, " restart {}", self.max_restart_time_secs)?;
         }
@@ -270,6 +303,9 @@ impl Session {
         }
         if self.password.is_some() {
             f.write_str(" password")?;
+        }
+        for (key, _) in &self.tcp_ao {
+            write!(f, " tcp-ao {}/{}", key.send_id, key.receive_id)?;
         }
         if let Some(role) = self.role {
             write!(f, " role {role:?}{}", if self.role_strict { " strict" } else { "" })?;
@@ -280,9 +316,18 @@ impl Session {
         if self.shutdown.is_some() {
             f.write_str(" shutdown")?;
         }
+        match self.add_paths {
+            AddPaths { receive: true, send: true, .. } => {}
+            AddPaths { receive: true, send: false, .. } => f.write_str(" add-paths receive")?,
+            AddPaths { receive: false, send: true, .. } => f.write_str(" add-paths send")?,
+            AddPaths { receive: false, send: false, .. } => f.write_str(" add-paths off")?,
+        }
+        if let Some(maximum) = self.add_paths.send_maximum {
+            write!(f, " add-paths send-maximum {maximum}")?;
+        }
         if self.allow_local_as > 0 {
             write!(f, " allow-local-as {}", self.allow_local_as)?;
         }
-        Ok(())
+        write!(f, "{}", self.rules)
     }
 }

@@ -6,13 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 
 use crate::catalog::Resources;
-use crate::model::{Asn, BindMode, Node, NodeBgp, PER_NODE_PREFIX};
+use crate::model::{Asn, BestPath, BindMode, Node, NodeBgp, PER_NODE_PREFIX};
 use crate::problem::{Location, Problem};
 
 /// The port of a node that names none (RFC 4271 §4.2).
 pub const PORT_DEFAULT: u16 = 179;
-/// Most next hops of one route where the manifests name no number.
-pub const MULTIPATH_MAX_DEFAULT: u16 = 16;
 /// Kernel metric of routes where the manifests name none.
 pub const NORMAL_ROUTE_PRIORITY_DEFAULT: u32 = 1024;
 
@@ -35,8 +33,12 @@ pub struct Speaker {
     pub listen_addresses: Vec<IpAddr>,
     /// Set: it is a route reflector.
     pub cluster_id: Option<Ipv4Addr>,
-    /// Most next hops of one route, 1 to 64.
+    /// Most next hops of one route whose best path is external, 1 to 64.
     pub multipath_max: u16,
+    /// Of one whose best path is internal.
+    pub multipath_max_ibgp: u16,
+    /// How paths are compared.
+    pub best_path: BestPath,
     /// Kernel metric of IPv4 routes.
     pub metric_v4: u32,
     /// Kernel metric of IPv6 routes.
@@ -66,6 +68,9 @@ impl Speaker {
         let member = Member::new(resources, node_name, &node.object, bgp);
         let cluster = resources.cluster_configuration().map(|object| &object.spec);
         let bind_mode = cluster.and_then(|spec| spec.bind_mode).unwrap_or_default();
+        let best_path = cluster.map(|spec| spec.best_path.clone()).unwrap_or_default();
+        let (multipath_max, multipath_max_ibgp) =
+            best_path.multipath_max(cluster.and_then(|spec| spec.multipath_max));
         let metric = |given: Option<u32>| given.unwrap_or(NORMAL_ROUTE_PRIORITY_DEFAULT);
         Ok(Self {
             node_name: node_name.to_owned(),
@@ -79,7 +84,9 @@ impl Speaker {
                 BindMode::NodeIp => bgp.addresses().collect(),
             },
             cluster_id: member.cluster_id,
-            multipath_max: cluster.and_then(|spec| spec.multipath_max).unwrap_or(MULTIPATH_MAX_DEFAULT),
+            multipath_max,
+            multipath_max_ibgp,
+            best_path,
             metric_v4: metric(cluster.and_then(|spec| spec.ipv4_normal_route_priority)),
             metric_v6: metric(cluster.and_then(|spec| spec.ipv6_normal_route_priority)),
         })

@@ -50,7 +50,7 @@ fn other_kinds_are_refused_by_name() {
         (
             "projectcalico.org/v3",
             "NetworkPolicy",
-            "f:2:7: kind: NetworkPolicy is not supported by this version: it reads Node, BGPConfiguration, BGPPeer, BGPFilter, IPPool, BlockAffinity",
+            "f:2:7: kind: NetworkPolicy is not supported by this version: it reads Node, BGPConfiguration, BGPPeer, BGPFilter, BGPSet, BGPFilterTest, IPPool, BlockAffinity",
         ),
         ("projectcalico.org/v3", "NetworkPolicyList", "kind: NetworkPolicy is not supported by this version"),
         ("v1", "Pod", "kind: Pod of v1 is not supported by this version"),

@@ -5,7 +5,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use super::address::MaskedCidr;
-use super::{Asn, CommunityValue, Metadata, PasswordSource, Seconds, metadata, secret, unique};
+use super::{
+    Asn, BestPath, CommunityValue, Metadata, PasswordSource, Seconds, best_path, metadata, secret, unique,
+};
 use crate::document::{Entry, Field, Fields};
 use ipnet::IpNet;
 
@@ -67,6 +69,18 @@ pub struct BgpConfigurationSpec {
     /// Most next hops of one route; default 16. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipath_max: Option<u16>,
+    /// A reflector reflects between its clients; default true. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_to_client_reflection: Option<bool>,
+    /// External sessions without filters carry nothing (RFC 8212). An addition of ours.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ebgp_requires_policy: bool,
+    /// Every session is about to go away (RFC 8326); of a node, it is drained. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graceful_shutdown: Option<bool>,
+    /// How paths are compared. An addition of ours.
+    #[serde(skip_serializing_if = "best_path::is_default")]
+    pub best_path: BestPath,
 }
 
 /// A name for a community.
@@ -141,6 +155,23 @@ const SPEC: &[Field] = &[
     ),
     Field::informational("ignoredInterfaces", "[eth7]", "interfaces not imported from; we import from none"),
     Field::additive("multipathMax", "4", "most next hops of one route, 1 to 64; default 16"),
+    Field::additive(
+        "clientToClientReflection",
+        "false",
+        "false: clients of a reflector are a mesh of their own, nothing goes between them; default true",
+    ),
+    Field::additive(
+        "ebgpRequiresPolicy",
+        "true",
+        "eBGP sessions carry nothing in a direction and family without filter rules (RFC 8212); default false",
+    ),
+    Field::additive(
+        "gracefulShutdown",
+        "true",
+        "as gracefulShutdown of every session; in node.<name> it drains that node; default false",
+    ),
+    Field::additive("bestPath", "{compareRouterID: true}", "how paths to one destination are compared")
+        .with(best_path::FIELDS),
     Field::refused("serviceClusterIPs", "", "[{cidr: 10.96.0.0/12}]", "service ranges to advertise")
         .with(CIDR),
     Field::refused("serviceExternalIPs", "", "[{cidr: 10.9.0.0/16}]", "service ranges to advertise")
@@ -180,7 +211,7 @@ pub(crate) const FIELDS: &[Field] = &[
 ];
 
 /// What a per-node object may contain.
-const PER_NODE: &[&str] = &["listenPort", "logSeverityScreen", "prefixAdvertisements"];
+const PER_NODE: &[&str] = &["gracefulShutdown", "listenPort", "logSeverityScreen", "prefixAdvertisements"];
 
 impl BgpConfiguration {
     pub(crate) fn read(metadata: Metadata, object: &Fields<'_>) -> Option<Self> {
@@ -223,6 +254,7 @@ impl BgpConfigurationSpec {
         let priority = |name| spec.entry(name).and_then(|entry| entry.integer(1..=2_147_483_646));
         let ignored = spec.entry("ignoredInterfaces").map(|entry| entry.list()).unwrap_or_default();
         let communities = communities(spec);
+        let truth = |name| spec.entry(name).and_then(|entry| entry.boolean()).unwrap_or_default();
         Self {
             log_severity_screen: spec.entry("logSeverityScreen").and_then(|entry| log_severity(&entry)),
             node_to_node_mesh_enabled: spec.entry("nodeToNodeMeshEnabled").and_then(|entry| entry.boolean()),
@@ -236,6 +268,12 @@ impl BgpConfigurationSpec {
             ignored_interfaces: unique(&ignored, interface_pattern),
             prefix_advertisements: prefix_advertisements(spec, &communities),
             communities,
+            client_to_client_reflection: spec
+                .entry("clientToClientReflection")
+                .and_then(|entry| entry.boolean()),
+            ebgp_requires_policy: truth("ebgpRequiresPolicy"),
+            graceful_shutdown: spec.entry("gracefulShutdown").and_then(|entry| entry.boolean()),
+            best_path: BestPath::read(spec),
             multipath_max: spec.entry("multipathMax").and_then(|entry| entry.integer(1..=64)),
         }
     }

@@ -1,11 +1,21 @@
-//! BGPFilter: rules about the routes of a session, in order, of which the first that matches decides.
+//! BGPFilter: rules about the routes of a session, in order, of which the first that matches decides. What is
+//! Calico's stands here, what is ours in [`conditions`] and [`operations`].
+
+mod conditions;
+mod operations;
 
 use ipnet::IpNet;
 use serde::Serialize;
 
 use super::address::MaskedCidr;
-use super::{Asn, CommunityValue, Metadata, metadata};
+use super::{Asn, Metadata, metadata};
 use crate::document::{Entry, Field, Fields};
+
+pub use conditions::{CommunityMatch, FilterCommunities, NumberRange, RouteConditions, RouteOrigin};
+pub(super) use conditions::{list, names, patterns};
+pub(super) use operations::med;
+pub use operations::{FilterOperation, MedValue, NoMed};
+use operations::{OPERATIONS, RuleContext, operations};
 
 /// Rules that BGPPeers name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,9 +59,12 @@ pub struct BgpFilterRule {
     /// By the kind of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_type: Option<PeerType>,
-    /// By a community.
+    /// By communities, and by what is ours.
+    #[serde(flatten)]
+    pub conditions: RouteConditions,
+    /// Each of these does not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub communities: Option<FilterCommunities>,
+    pub not: Option<RouteConditions>,
     /// By the beginning of the AS path, nearest first.
     #[serde(skip_serializing_if = "Vec::is_empty", rename = "asPathPrefix")]
     pub as_path_prefix: Vec<Asn>,
@@ -70,6 +83,8 @@ pub enum FilterAction {
     Accept,
     /// It does not.
     Reject,
+    /// It is changed, and held against the rules that follow.
+    Next,
 }
 
 /// A comparison with a prefix.
@@ -127,89 +142,64 @@ pub enum PeerType {
     Internal,
 }
 
-/// Communities to look for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FilterCommunities {
-    /// Exactly one, so far.
-    pub values: [CommunityValue; 1],
-}
-
-/// A change of a route. Serialises as a mapping with one key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum FilterOperation {
-    /// Adds a community.
-    #[serde(rename = "addCommunity")]
-    AddCommunity {
-        /// This one.
-        value: CommunityValue,
-    },
-    /// Puts ASes in front of the AS path, so that it begins with the first.
-    #[serde(rename = "prependASPath")]
-    PrependAsPath {
-        /// These, 1 to 10.
-        prefix: Vec<Asn>,
-    },
-    /// Sets the priority.
-    #[serde(rename = "setPriority")]
-    SetPriority {
-        /// This one: 2147483647 less LOCAL_PREF.
-        value: u32,
-    },
-}
-
 const PREFIX_LENGTH: &[Field] = &[
     Field::honoured("min", "20", "shortest length; default that of cidr"),
     Field::honoured("max", "28", "longest length; default 32 or 128"),
 ];
-const COMMUNITIES: &[Field] =
-    &[Field::honoured("values", "['65001:7']", "exactly one: aa:nn, or aa:nn:mm for a large community")];
-const ADD_COMMUNITY: &[Field] =
-    &[Field::honoured("value", "'65001:9'", "aa:nn, or aa:nn:mm for a large community")];
-const PREPEND: &[Field] =
-    &[Field::honoured("prefix", "[65001, 65002]", "1 to 10 ASes; the path then begins with the first")];
-const SET_PRIORITY: &[Field] = &[Field::honoured("value", "300", "1 to 2147483646")];
-const OPERATIONS: &[Field] = &[
-    Field::honoured("addCommunity", "{value: '65001:8'}", "adds a community, unless it is there")
-        .with(ADD_COMMUNITY),
-    Field::honoured("prependASPath", "{prefix: [65001]}", "puts ASes in front of the AS path").with(PREPEND),
-    Field::honoured(
-        "setPriority",
-        "{value: 512}",
-        "sets LOCAL_PREF to 2147483647 less this; not the kernel's",
-    )
-    .with(SET_PRIORITY),
-];
+const NOT: &[Field] = &joined::<1, 8, 9>([conditions::COMMUNITIES_FIELD], conditions::FIELDS);
 
 /// The fields of a rule; the families differ in the example of a cidr only.
 const fn rule_fields(cidr: &'static str) -> [Field; 10] {
     [
-        Field::honoured("action", "Reject", "Accept or Reject"),
+        Field::honoured(
+            "action",
+            "Reject",
+            "Accept or Reject; addition: Next, which changes the route and goes on with the rules that follow",
+        ),
         Field::honoured("cidr", cidr, "by prefix; together with matchOperator"),
         Field::honoured("matchOperator", "NotIn", "Equal, NotEqual, In or NotIn"),
         Field::honoured("prefixLength", "{min: 24}", "narrows In and NotIn by length").with(PREFIX_LENGTH),
         Field::honoured("source", "RemotePeers", "RemotePeers: only routes that a peer sent"),
         Field::refused("interface", "", "eth0", "by interface: routes have none here; use source or cidr"),
         Field::honoured("peerType", "iBGP", "eBGP or iBGP: only on such sessions"),
-        Field::honoured("communities", "{values: ['65001:100']}", "by a community that the route carries")
-            .with(COMMUNITIES),
+        conditions::COMMUNITIES_FIELD,
         Field::honoured("asPathPrefix", "[65001, 65002]", "by the beginning of the AS path, nearest first"),
         Field::honoured("priority", "512", "by priority: 2147483647 less LOCAL_PREF; 1 to 2147483646"),
     ]
 }
 
-const fn with_operations(fields: [Field; 10]) -> [Field; 11] {
-    let operations = Field::honoured(
-        "operations",
-        "[{addCommunity: {value: '65001:8'}}]",
-        "1 to 10 changes in order, each exactly one; with Accept only",
-    )
-    .with(OPERATIONS);
-    let [a, b, c, d, e, f, g, h, i, j] = fields;
-    [a, b, c, d, e, f, g, h, i, j, operations]
+/// What follows the conditions that are Calico's.
+const MORE: [Field; 10] = joined::<8, 2, 10>(
+    conditions::FIELDS,
+    [
+        Field::additive("not", "{communities: {values: ['65001:100']}}", "each of these does not hold")
+            .with(NOT),
+        Field::honoured(
+            "operations",
+            "[{addCommunity: {value: '65001:8'}}]",
+            "1 to 10 changes in order, each exactly one; with Accept or Next only",
+        )
+        .with(OPERATIONS),
+    ],
+);
+
+/// One table after the other; `C` is `A` and `B`.
+#[allow(clippy::indexing_slicing, reason = "worked out by the compiler, which refuses what is out of bounds")]
+const fn joined<const A: usize, const B: usize, const C: usize>(
+    first: [Field; A],
+    second: [Field; B],
+) -> [Field; C] {
+    let mut all = [first[0]; C];
+    let mut place = 0;
+    while place < C {
+        all[place] = if place < A { first[place] } else { second[place - A] };
+        place += 1;
+    }
+    all
 }
 
-const RULE_V4: &[Field] = &with_operations(rule_fields("10.9.0.0/16"));
-const RULE_V6: &[Field] = &with_operations(rule_fields("'fd00::/8'"));
+const RULE_V4: &[Field] = &joined::<10, 10, 20>(rule_fields("10.9.0.0/16"), MORE);
+const RULE_V6: &[Field] = &joined::<10, 10, 20>(rule_fields("'fd00::/8'"), MORE);
 const EXAMPLE_V4: &str = "[{action: Accept, cidr: 10.8.0.0/16, matchOperator: In}]";
 const EXAMPLE_V6: &str = "[{action: Accept, cidr: 'fd00::/16', matchOperator: In}]";
 
@@ -246,43 +236,52 @@ impl BgpFilter {
             return Some(Self { metadata, spec: BgpFilterSpec::default() });
         };
         let spec = BgpFilterSpec {
-            import_v4: rules(&spec, "importV4", 32),
-            export_v4: rules(&spec, "exportV4", 32),
-            import_v6: rules(&spec, "importV6", 128),
-            export_v6: rules(&spec, "exportV6", 128),
+            import_v4: rules(&spec, "importV4", RuleContext { is_import: true, is_ipv4: true }),
+            export_v4: rules(&spec, "exportV4", RuleContext { is_import: false, is_ipv4: true }),
+            import_v6: rules(&spec, "importV6", RuleContext { is_import: true, is_ipv4: false }),
+            export_v6: rules(&spec, "exportV6", RuleContext { is_import: false, is_ipv4: false }),
         };
         Some(Self { metadata, spec })
     }
 }
 
-fn rules(spec: &Fields<'_>, name: &str, length_max: u8) -> Vec<BgpFilterRule> {
-    spec.list_of_fields(name).iter().filter_map(|rule| BgpFilterRule::read(rule, length_max)).collect()
+fn rules(spec: &Fields<'_>, name: &str, context: RuleContext) -> Vec<BgpFilterRule> {
+    spec.list_of_fields(name).iter().filter_map(|rule| BgpFilterRule::read(rule, context)).collect()
 }
 
 impl BgpFilterRule {
-    /// `length_max` is that of the family's prefixes.
-    fn read(rule: &Fields<'_>, length_max: u8) -> Option<Self> {
-        let actions = [("Accept", FilterAction::Accept), ("Reject", FilterAction::Reject)];
-        let action = rule.required("action", "Accept or Reject").and_then(|entry| entry.choice(&actions));
+    fn read(rule: &Fields<'_>, context: RuleContext) -> Option<Self> {
+        let actions = [
+            ("Accept", FilterAction::Accept),
+            ("Reject", FilterAction::Reject),
+            ("Next", FilterAction::Next),
+        ];
+        let action =
+            rule.required("action", "Accept, Reject or Next").and_then(|entry| entry.choice(&actions));
         let sources = [("RemotePeers", FilterSource::RemotePeers)];
         let peer_types = [("eBGP", PeerType::External), ("iBGP", PeerType::Internal)];
         let given = |name| rule.entry(name).filter(|entry| !entry.data().is_empty());
-        let prefix = prefix(rule, length_max);
+        let prefix = prefix(rule, if context.is_ipv4 { 32 } else { 128 });
         let source = given("source").and_then(|entry| entry.choice(&sources));
         let peer_type = given("peerType").and_then(|entry| entry.choice(&peer_types));
-        let communities = communities(rule);
+        let conditions = RouteConditions::read(rule);
+        let not = rule.fields("not").map(|fields| RouteConditions::read(&fields));
         let as_path_prefix = asns(rule, "asPathPrefix");
         let priority = priority(rule, "priority");
-        let operations = operations(rule);
+        let operations = operations(rule, context);
         if action == Some(FilterAction::Reject) && !operations.is_empty() {
             rule.report("operations", "change routes that are accepted: remove them, or set action: Accept");
+        }
+        if action == Some(FilterAction::Next) && operations.is_empty() {
+            rule.report("action", "Next changes a route and goes on: give operations, or remove the rule");
         }
         Some(Self {
             action: action?,
             prefix,
             source,
             peer_type,
-            communities,
+            conditions,
+            not,
             as_path_prefix,
             priority,
             operations,
@@ -321,7 +320,7 @@ fn prefix(rule: &Fields<'_>, length_max: u8) -> Option<FilterPrefix> {
     Some(FilterPrefix { cidr, match_operator, prefix_length })
 }
 
-fn prefix_length(rule: &Fields<'_>, cidr: IpNet) -> Option<PrefixLength> {
+pub(super) fn prefix_length(rule: &Fields<'_>, cidr: IpNet) -> Option<PrefixLength> {
     let fields = rule.fields("prefixLength")?;
     let length = |name| fields.entry(name).and_then(|entry| entry.integer(0..=cidr.max_prefix_len().into()));
     let length = PrefixLength { min: length("min"), max: length("max") };
@@ -333,64 +332,13 @@ fn prefix_length(rule: &Fields<'_>, cidr: IpNet) -> Option<PrefixLength> {
     Some(length)
 }
 
-fn communities(rule: &Fields<'_>) -> Option<FilterCommunities> {
-    let fields = rule.fields("communities")?;
-    let values = fields.required("values", "a list of one community")?;
-    let items = values.list();
-    let [value] = items.as_slice() else {
-        values.report("holds exactly one community: write another rule for another community");
-        return None;
-    };
-    Some(FilterCommunities { values: [value.parse()?] })
-}
-
-fn asns(fields: &Fields<'_>, name: &str) -> Vec<Asn> {
+pub(super) fn asns(fields: &Fields<'_>, name: &str) -> Vec<Asn> {
     let items = fields.entry(name).map(|entry| entry.list()).unwrap_or_default();
     items.iter().filter_map(Entry::parse_scalar).collect()
 }
 
 fn priority(fields: &Fields<'_>, name: &str) -> Option<u32> {
     fields.entry(name).and_then(|entry| entry.integer(1..=2_147_483_646))
-}
-
-fn operations(rule: &Fields<'_>) -> Vec<FilterOperation> {
-    let Some(entry) = rule.entry("operations") else { return Vec::new() };
-    let count = entry.list().len();
-    if count > 10 {
-        entry.report(format!("has {count} operations: use at most 10"));
-    }
-    rule.list_of_fields("operations").iter().filter_map(operation).collect()
-}
-
-fn operation(fields: &Fields<'_>) -> Option<FilterOperation> {
-    // One that is unknown has been reported.
-    let is_known = |name: &&str| OPERATIONS.iter().any(|field| field.name == *name);
-    let names: Vec<&str> = fields.names().into_iter().filter(is_known).collect();
-    let [name] = names.as_slice() else {
-        let last = names.last().copied().unwrap_or("addCommunity");
-        fields.report(last, "one operation is exactly one of addCommunity, prependASPath and setPriority");
-        return None;
-    };
-    let inner = fields.fields(name)?;
-    match *name {
-        "addCommunity" => {
-            let value = inner.required("value", "a community, as in 65001:100")?.parse()?;
-            Some(FilterOperation::AddCommunity { value })
-        }
-        "prependASPath" => {
-            let entry = inner.required("prefix", "a list of 1 to 10 ASes")?;
-            let prefix = asns(&inner, "prefix");
-            if !(1..=10).contains(&entry.list().len()) {
-                entry.report("holds 1 to 10 ASes");
-            }
-            Some(FilterOperation::PrependAsPath { prefix })
-        }
-        "setPriority" => {
-            inner.required("value", "a number from 1 to 2147483646")?;
-            Some(FilterOperation::SetPriority { value: priority(&inner, "value")? })
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::{
-    Asn, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, Role, Seconds, Selector, Shutdown, limits,
-    metadata, secret, unique,
+    AddPaths, Asn, DynamicPeers, MaximumPrefixes, Metadata, PasswordSource, PeerAddress, PeerTiming, Role,
+    Seconds, Selector, Shutdown, TcpAo, UpdateRules, add_paths, dynamic_peers, limits, metadata, secret,
+    tcp_ao, timing, unique, update_rules,
 };
 use crate::document::{Entry, Field, Fields};
 
@@ -50,6 +51,9 @@ pub struct BgpPeerSpec {
     /// How often our own AS may stand in a received AS_PATH.
     #[serde(rename = "numAllowedLocalASNumbers")]
     pub num_allowed_local_as_numbers: u8,
+    /// What its routes have to be like, and what is done to those it gets.
+    #[serde(flatten)]
+    pub update_rules: UpdateRules,
     /// Names of BGPFilters, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<String>,
@@ -61,18 +65,27 @@ pub struct BgpPeerSpec {
     /// The key of TCP-MD5 (RFC 2385); `None`: not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<PasswordSource>,
+    /// TCP-AO; never together with a password. An addition of ours.
+    #[serde(rename = "tcpAO", skip_serializing_if = "Option::is_none")]
+    pub tcp_ao: Option<TcpAo>,
     /// Hold time: 0, or 3 s and more; default 90 s. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_time: Option<Seconds>,
     /// Time between attempts to connect; default 5 s. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_retry_time: Option<Seconds>,
+    /// The other timers. Additions of ours.
+    #[serde(flatten)]
+    pub timing: PeerTiming,
     /// Only accept connections, never make one. An addition of ours.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub passive: bool,
     /// Families to exchange, without repetitions; empty: that of the peer's address. An addition of ours.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub families: Vec<Family>,
+    /// Several paths of one prefix (RFC 7911). An addition of ours.
+    #[serde(skip_serializing_if = "AddPaths::is_default")]
+    pub add_paths: AddPaths,
     /// What the node side is to the peer (RFC 9234). An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -110,6 +123,9 @@ pub enum Remote {
     /// Every node whose labels match, at each of its addresses.
     #[serde(rename = "peerSelector")]
     Selected(Selector),
+    /// Whoever connects from one of some prefixes. An addition of ours.
+    #[serde(untagged)]
+    Prefixes(DynamicPeers),
 }
 
 /// What next hop we send.
@@ -189,10 +205,24 @@ const SPEC: &[Field] = &[
     ),
     Field::honoured("password", "{secretKeyRef: {name: a, key: b}}", "TCP-MD5 (RFC 2385): a key of a Secret")
         .with(secret::PASSWORD),
+    tcp_ao::TCP_AO,
     Field::additive("holdTime", "30s", "0s, or 3s to 65535s; default 90s"),
     Field::additive("connectRetryTime", "2s", "time between attempts to connect, from 1s; default 5s"),
+    timing::IDLE_HOLD,
+    timing::MAXIMUM_IDLE_HOLD,
+    timing::SEND_HOLD,
+    timing::MINIMUM_ADVERTISEMENT,
+    dynamic_peers::PEER_PREFIX,
+    dynamic_peers::AS_NUMBERS,
+    dynamic_peers::MAXIMUM,
     Field::additive("passive", "true", "only accept connections; default false"),
     Field::additive("families", "[ipv4-unicast, ipv6-unicast]", "default: the family of the peer's address"),
+    Field::additive(
+        "addPaths",
+        "{sendMaximum: 4}",
+        "several paths of a prefix (RFC 7911); default both ways, all",
+    )
+    .with(add_paths::FIELDS),
     Field::additive(
         "role",
         "Customer",
@@ -205,6 +235,12 @@ const SPEC: &[Field] = &[
         "most prefixes of the peer, all families together",
     )
     .with(limits::MAXIMUM_PREFIXES),
+    update_rules::ENFORCE_FIRST_AS,
+    update_rules::ALLOW_AS_SETS,
+    update_rules::REMOVE_PRIVATE_AS,
+    update_rules::AS_OVERRIDE,
+    update_rules::HONOUR_GRACEFUL_SHUTDOWN,
+    update_rules::GRACEFUL_SHUTDOWN,
     Field::additive("shutdown", "{message: fibre works}", "administratively down: true, or with a message")
         .with(limits::SHUTDOWN),
     Field::additive("description", "rack a1, top", "for people; up to 255 characters"),
@@ -241,6 +277,7 @@ impl BgpPeerSpec {
         let remote = remote(spec);
         let as_number = as_number(spec);
         let times = Times::read(spec);
+        let timing = PeerTiming::read(spec);
         let modes =
             [("Auto", NextHopMode::Auto), ("Self", NextHopMode::SelfAddress), ("Keep", NextHopMode::Keep)];
         let sources = [("UseNodeIP", SourceAddress::UseNodeIp), ("None", SourceAddress::None)];
@@ -268,6 +305,7 @@ impl BgpPeerSpec {
         let maximum_prefixes = MaximumPrefixes::read(spec);
         let shutdown = Shutdown::read(spec);
         let password = PasswordSource::read(spec, "password");
+        let tcp_ao = TcpAo::read(spec);
         Some(Self {
             nodes: nodes?,
             remote: remote?,
@@ -279,14 +317,18 @@ impl BgpPeerSpec {
             max_restart_time: times.max_restart,
             keepalive_time: times.keepalive,
             num_allowed_local_as_numbers: allowed_as.unwrap_or_default(),
+            update_rules: UpdateRules::read(spec),
             filters,
             ttl_security: ttl_security.filter(|hops| *hops > 0),
             reverse_peering: reverse_peering.unwrap_or_default(),
             password,
+            tcp_ao,
             hold_time: times.hold,
             connect_retry_time: times.connect_retry,
+            timing,
             passive,
             families,
+            add_paths: AddPaths::read(spec),
             role,
             role_strict,
             maximum_prefixes,
@@ -321,6 +363,14 @@ fn nodes(spec: &Fields<'_>) -> Option<Option<PeeringNodes>> {
 }
 
 fn remote(spec: &Fields<'_>) -> Option<Remote> {
+    let dynamic = DynamicPeers::read(spec);
+    if let Some(prefix) = given(spec, "peerPrefix") {
+        if given(spec, "peerIP").or(given(spec, "peerSelector")).is_some() {
+            prefix.report("peerIP, peerSelector and peerPrefix exclude each other: keep one");
+            return None;
+        }
+        return dynamic.map(Remote::Prefixes);
+    }
     match (given(spec, "peerIP"), given(spec, "peerSelector")) {
         (Some(_), Some(selector)) => {
             selector.report("peerIP and peerSelector exclude each other: keep one");
@@ -329,7 +379,7 @@ fn remote(spec: &Fields<'_>) -> Option<Remote> {
         (Some(address), None) => address.parse().map(Remote::Address),
         (None, Some(selector)) => super::selector_of(&selector).map(Remote::Selected),
         (None, None) => {
-            spec.report("peerIP", "is missing, and peerSelector too: say with whom to peer");
+            spec.report("peerIP", "is missing, and peerSelector and peerPrefix too: say with whom to peer");
             None
         }
     }

@@ -4,48 +4,77 @@
 //! it, and the reading of the one by the other. A value of these types has passed every check that needs no
 //! second object; checks between objects are [`crate::catalog`]'s.
 
+mod add_paths;
 mod address;
+mod as_path_regex;
 mod asn;
+mod best_path;
 mod bgp_configuration;
 mod bgp_filter;
+mod bgp_filter_test;
 mod bgp_peer;
+mod bgp_set;
 mod block_affinity;
 mod community;
+mod community_pattern;
+mod dynamic_peers;
 mod ip_pool;
 mod limits;
 mod metadata;
+mod next_hop_target;
 mod node;
 mod seconds;
 mod secret;
 pub mod selector;
+mod tcp_ao;
+mod timing;
+mod update_rules;
 
 use serde::{Serialize, Serializer};
 
+pub use add_paths::AddPaths;
 pub use address::{PeerAddress, PeerAddressError};
+pub use as_path_regex::{AsPathRegex, AsPathRegexError};
 pub use asn::{Asn, AsnError};
+pub use best_path::{BestPath, MULTIPATH_MAX_DEFAULT, Multipath};
 pub use bgp_configuration::{
     BgpConfiguration, BgpConfigurationSpec, BindMode, CLUSTER_WIDE, NamedCommunity, PER_NODE_PREFIX,
     PrefixAdvertisement,
 };
 pub use bgp_filter::{
-    BgpFilter, BgpFilterRule, BgpFilterSpec, FilterAction, FilterCommunities, FilterOperation, FilterPrefix,
-    FilterSource, MatchOperator, PeerType, PrefixLength,
+    BgpFilter, BgpFilterRule, BgpFilterSpec, CommunityMatch, FilterAction, FilterCommunities,
+    FilterOperation, FilterPrefix, FilterSource, MatchOperator, MedValue, NoMed, NumberRange, PeerType,
+    PrefixLength, RouteConditions, RouteOrigin,
+};
+pub use bgp_filter_test::{
+    BgpFilterTest, BgpFilterTestSpec, Direction, Expectation, ExpectedAction, RouteSource, TestAttributes,
+    TestRoute,
 };
 pub use bgp_peer::{
     BgpPeer, BgpPeerSpec, CONNECT_RETRY_TIME_DEFAULT, Family, HOLD_TIME_DEFAULT, MAX_RESTART_TIME_DEFAULT,
     NextHopMode, PeeringNodes, Remote, ReversePeering, SourceAddress,
 };
+pub use bgp_set::{BgpSet, BgpSetSpec, SetPrefix};
 pub use block_affinity::{AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec};
 pub use community::{CommunityValue, CommunityValueError};
+pub use community_pattern::{
+    CommunityPattern, CommunityPatternError, PatternForm, RouteCommunity, RouteCommunityError,
+    RouteCommunityValue,
+};
+pub use dynamic_peers::{AsRange, AsRangeError, DynamicPeers, MAXIMUM_DYNAMIC_PEERS_DEFAULT};
 pub(crate) use ip_pool::overlap;
 pub use ip_pool::{AllowedUse, AssignmentMode, IpPool, IpPoolSpec};
 pub use limits::{LimitAction, MaximumPrefixes, PREFIX_RESTART_TIME_DEFAULT, Role, Shutdown};
 pub use metadata::Metadata;
 pub(crate) use metadata::{is_name, name as name_of};
+pub use next_hop_target::{NextHopTarget, NextHopTargetError};
 pub use node::{Node, NodeAddress, NodeBgp, NodeInterface, NodeSpec, NodeStatus, OrchRef};
 pub use seconds::{Seconds, SecondsError};
 pub use secret::{PasswordSource, Secret, SecretKeyRef, SecretValue};
 pub use selector::{Selector, SelectorError};
+pub use tcp_ao::{TcpAo, TcpAoAlgorithm, TcpAoKey};
+pub use timing::{IDLE_HOLD_TIME_DEFAULT, MAXIMUM_IDLE_HOLD_TIME_DEFAULT, PeerTiming};
+pub use update_rules::{RemovePrivateAs, UpdateRules};
 
 use crate::document::{Entry, Field, Fields};
 
@@ -69,6 +98,10 @@ pub enum Kind {
     BgpPeer,
     /// [`BgpFilter`].
     BgpFilter,
+    /// [`BgpSet`].
+    BgpSet,
+    /// [`BgpFilterTest`].
+    BgpFilterTest,
     /// [`IpPool`].
     IpPool,
     /// [`BlockAffinity`].
@@ -79,11 +112,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they are documented.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Node,
         Self::BgpConfiguration,
         Self::BgpPeer,
         Self::BgpFilter,
+        Self::BgpSet,
+        Self::BgpFilterTest,
         Self::IpPool,
         Self::BlockAffinity,
         Self::Secret,
@@ -97,6 +132,8 @@ impl Kind {
             Self::BgpConfiguration => "BGPConfiguration",
             Self::BgpPeer => "BGPPeer",
             Self::BgpFilter => "BGPFilter",
+            Self::BgpSet => "BGPSet",
+            Self::BgpFilterTest => "BGPFilterTest",
             Self::IpPool => "IPPool",
             Self::BlockAffinity => "BlockAffinity",
             Self::Secret => "Secret",
@@ -111,6 +148,8 @@ impl Kind {
             | Self::BgpConfiguration
             | Self::BgpPeer
             | Self::BgpFilter
+            | Self::BgpSet
+            | Self::BgpFilterTest
             | Self::IpPool
             | Self::BlockAffinity => API,
             Self::Secret => API_CORE,
@@ -131,6 +170,8 @@ impl Kind {
             Self::BgpConfiguration => bgp_configuration::FIELDS,
             Self::BgpPeer => bgp_peer::FIELDS,
             Self::BgpFilter => bgp_filter::FIELDS,
+            Self::BgpSet => bgp_set::FIELDS,
+            Self::BgpFilterTest => bgp_filter_test::FIELDS,
             Self::IpPool => ip_pool::FIELDS,
             Self::BlockAffinity => block_affinity::FIELDS,
             Self::Secret => secret::FIELDS,
@@ -149,6 +190,10 @@ pub enum Object {
     BgpPeer(BgpPeer),
     /// Rules about the routes of sessions.
     BgpFilter(BgpFilter),
+    /// Prefixes, communities and AS paths by name.
+    BgpSet(BgpSet),
+    /// A route and what filters are expected to make of it.
+    BgpFilterTest(BgpFilterTest),
     /// A range of addresses.
     IpPool(IpPool),
     /// The claim of a node to a block.
@@ -170,6 +215,8 @@ impl Object {
             Kind::BgpConfiguration => BgpConfiguration::read(metadata, object).map(Self::BgpConfiguration),
             Kind::BgpPeer => BgpPeer::read(metadata, object).map(Self::BgpPeer),
             Kind::BgpFilter => BgpFilter::read(metadata, object).map(Self::BgpFilter),
+            Kind::BgpSet => Some(Self::BgpSet(BgpSet::read(metadata, object))),
+            Kind::BgpFilterTest => BgpFilterTest::read(metadata, object).map(Self::BgpFilterTest),
             Kind::IpPool => IpPool::read(metadata, object).map(Self::IpPool),
             Kind::BlockAffinity => BlockAffinity::read(metadata, object).map(Self::BlockAffinity),
             Kind::Secret => Some(Self::Secret(Secret::read(metadata, object))),
@@ -185,6 +232,8 @@ impl Object {
             Self::BgpConfiguration(_) => Kind::BgpConfiguration,
             Self::BgpPeer(_) => Kind::BgpPeer,
             Self::BgpFilter(_) => Kind::BgpFilter,
+            Self::BgpSet(_) => Kind::BgpSet,
+            Self::BgpFilterTest(_) => Kind::BgpFilterTest,
             Self::IpPool(_) => Kind::IpPool,
             Self::BlockAffinity(_) => Kind::BlockAffinity,
             Self::Secret(_) => Kind::Secret,
@@ -199,6 +248,8 @@ impl Object {
             Self::BgpConfiguration(object) => &object.metadata,
             Self::BgpPeer(object) => &object.metadata,
             Self::BgpFilter(object) => &object.metadata,
+            Self::BgpSet(object) => &object.metadata,
+            Self::BgpFilterTest(object) => &object.metadata,
             Self::IpPool(object) => &object.metadata,
             Self::BlockAffinity(object) => &object.metadata,
             Self::Secret(object) => &object.metadata,
@@ -223,6 +274,8 @@ impl Serialize for Object {
             Self::BgpConfiguration(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpPeer(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BgpFilter(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::BgpSet(object) => Manifest { api_version, kind, object }.serialize(serializer),
+            Self::BgpFilterTest(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::IpPool(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::BlockAffinity(object) => Manifest { api_version, kind, object }.serialize(serializer),
             Self::Secret(object) => Manifest { api_version, kind, object }.serialize(serializer),

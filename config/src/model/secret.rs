@@ -92,7 +92,7 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::informational("immutable", "true", "not looked at"),
 ];
 
-const SECRET_KEY_REF: &[Field] = &[
+pub(crate) const SECRET_KEY_REF: &[Field] = &[
     Field::honoured("name", "bgp-passwords", "the Secret"),
     Field::honoured("key", "tor", "the key in its data"),
     Field::refused("optional", "false", "true", "a session without its password"),
@@ -148,7 +148,14 @@ impl PasswordSource {
             entry.report("expected {secretKeyRef: {name, key}}: a password stands in a Secret, not here");
             return None;
         }
-        let password = spec.fields(field)?;
+        let secret_key_ref = SecretKeyRef::read(&spec.fields(field)?)?;
+        Some(Self { secret_key_ref })
+    }
+}
+
+impl SecretKeyRef {
+    /// The field `secretKeyRef`. `None`: a problem was reported.
+    pub(crate) fn read(password: &Fields<'_>) -> Option<Self> {
         let reference = password.required("secretKeyRef", "{name, key} of a Secret")?;
         if !matches!(reference.data(), Data::Map(_)) {
             reference.report("expected {name, key} of a Secret");
@@ -160,7 +167,7 @@ impl PasswordSource {
         if key == Some("") {
             reference.report("key", "is empty: give the key in the Secret's data");
         }
-        Some(Self { secret_key_ref: SecretKeyRef { name: name?, key: key?.to_owned() } })
+        Some(Self { name: name?, key: key?.to_owned() })
     }
 }
 

@@ -258,6 +258,33 @@ pub(super) fn decode_error(body: &[u8]) -> Option<(i32, String)> {
     Some((errno, words.map_or_else(String::new, |nla| text(nla.value()))))
 }
 
+/// What must hold of any datagram: everything in it can be looked at, and a route that can be read and written
+/// is read the same again.
+#[cfg(fuzzing)]
+pub(super) fn check_datagram(datagram: &[u8]) {
+    use netlink_packet_core::Emitable as _;
+    for message in messages(datagram).take(datagram.len()) {
+        let body = message.payload();
+        let _ = (decode_link(body), decode_error(body));
+        let Some(route) = decode_route(body, 100) else { continue };
+        // What we write carries neither of these.
+        let is_plain =
+            route.source.is_none() && matches!(route.kind, RouteKind::Unicast | RouteKind::Blackhole);
+        let is_whole = route.next_hops.iter().all(|hop| (1..=256).contains(&hop.weight) && hop.ifindex != 0);
+        if !is_plain || !is_whole || route.next_hops.is_empty() == (route.kind == RouteKind::Unicast) {
+            continue;
+        }
+        let written = encode_route(&route, Verb::Write);
+        let mut octets = vec![0; written.buffer_len()];
+        written.emit(&mut octets);
+        let mut again = decode_route(&octets, 100);
+        if let (Some(again), [only]) = (&mut again, route.next_hops.as_slice()) {
+            again.next_hops.iter_mut().for_each(|hop| hop.weight = only.weight);
+        }
+        assert_eq!(again.as_ref(), Some(&route));
+    }
+}
+
 fn word(body: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*body.get(at..)?.first_chunk()?))
 }

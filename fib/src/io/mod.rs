@@ -35,6 +35,12 @@ use crate::{FibConfig, FibEvent, FibSnapshot, FibSummary, LearnedRoute, NextHopR
 use inbox::Inbox;
 use thread::{FibThread, Question};
 
+/// For the fuzzer: panics on a datagram of the kernel of which something does not hold that must.
+#[cfg(fuzzing)]
+pub fn check_datagram(datagram: &[u8]) {
+    convert::check_datagram(datagram);
+}
+
 /// Unanswered questions; more wait.
 const QUESTIONS_MAX: usize = 16;
 

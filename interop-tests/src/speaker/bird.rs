@@ -67,6 +67,8 @@ pub struct Bird {
     config: BirdConfig,
     directory: PathBuf,
     process: Option<Process>,
+    /// Filter statements that give announced prefixes attributes, `bgp_med = 5;`.
+    attributes: BTreeMap<IpNet, String>,
 }
 
 impl Bird {
@@ -77,7 +79,8 @@ impl Bird {
     pub fn start(host: &Host, config: BirdConfig) -> Result<Self> {
         let directory = host.directory().join(format!("{}-bird", host.name()));
         fs::create_dir_all(&directory)?;
-        let mut bird = Self { host: host.clone(), config, directory, process: None };
+        let attributes = BTreeMap::new();
+        let mut bird = Self { host: host.clone(), config, directory, process: None, attributes };
         bird.launch()?;
         Ok(bird)
     }
@@ -125,6 +128,16 @@ impl Bird {
     pub fn announce(&mut self, prefixes: Vec<IpNet>) -> Result<()> {
         self.config.announce = prefixes;
         self.reconfigure()
+    }
+
+    /// The same, each with filter statements that set its attributes.
+    ///
+    /// # Errors
+    /// When BIRD refuses.
+    pub fn announce_with(&mut self, routes: &[(&str, &str)]) -> Result<()> {
+        let parsed = |(prefix, set): &(&str, &str)| Ok((prefix.parse::<IpNet>()?, (*set).to_owned()));
+        self.attributes = routes.iter().map(parsed).collect::<Result<_>>()?;
+        self.announce(self.attributes.keys().copied().collect())
     }
 
     /// Changes the sessions to exactly these; unchanged ones stay up.
@@ -214,7 +227,8 @@ impl Bird {
         for (family, file) in [(Family::V4, "static4.conf"), (Family::V6, "static6.conf")] {
             let mut routes = String::new();
             for prefix in self.config.announce.iter().filter(|prefix| Family::of(prefix.addr()) == family) {
-                let _ = writeln!(routes, "route {prefix} blackhole;");
+                let attributes = self.attributes.get(prefix).map_or("", String::as_str);
+                let _ = writeln!(routes, "route {prefix} blackhole {{ {attributes} }};");
             }
             fs::write(self.directory.join(file), routes)?;
         }
@@ -241,17 +255,19 @@ fn render(config: &BirdConfig) -> String {
         }
     }
     for neighbor in &config.neighbors {
-        let Neighbor { name, local, address, remote_as, hold_time, passive, bird_options, .. } = neighbor;
+        let Neighbor { name, local, address, remote_as, hold_time, passive, add_paths, bird_options, .. } =
+            neighbor;
         let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
         let local_as = config.local_as;
         let passive = if *passive { "on" } else { "off" };
+        let add_paths = if *add_paths { "on" } else { "off" };
         let options: String = bird_options.iter().map(|line| format!("  {line};\n")).collect();
         let _ = write!(
             text,
             "protocol bgp {name} {{\n  local {local} as {local_as};\n  neighbor {address} as {remote_as};\n  \
              hold time {hold_time};\n  passive {passive};\n  connect delay time 1;\n  connect retry time 2;\n  \
              error wait time 1, 2;\n{options}  {family} {{ import all; export where source ~ [RTS_STATIC, RTS_BGP]; \
-             }};\n}}\n"
+             add paths {add_paths}; }};\n}}\n"
         );
     }
     text

@@ -232,7 +232,7 @@ fn render(config: &GobgpConfig) -> String {
     let mut text =
         format!("[global.config]\n  as = {}\n  router-id = \"{}\"\n", config.local_as, config.router_id);
     for neighbor in &config.neighbors {
-        let Neighbor { name, local, address, remote_as, hold_time, passive, .. } = neighbor;
+        let Neighbor { name, local, address, remote_as, hold_time, passive, add_paths, .. } = neighbor;
         let family = if address.is_ipv4() { "ipv4-unicast" } else { "ipv6-unicast" };
         let keepalive = hold_time / 3;
         let _ = write!(
@@ -245,6 +245,11 @@ fn render(config: &GobgpConfig) -> String {
              [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = \"{family}\"\n    \
              [neighbors.afi-safis.mp-graceful-restart.config]\n      enabled = true\n"
         );
+        if *add_paths {
+            text.push_str(
+                "    [neighbors.afi-safis.add-paths.config]\n      receive = true\n      send-max = 8\n",
+            );
+        }
     }
     text
 }

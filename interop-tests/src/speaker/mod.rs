@@ -27,6 +27,8 @@ pub struct Neighbor {
     pub hold_time: u32,
     /// Wait for the other end to dial.
     pub passive: bool,
+    /// Several paths of one prefix both ways (RFC 7911).
+    pub add_paths: bool,
     /// Further lines of BIRD's `protocol bgp`, `password "x"`.
     pub bird_options: Vec<String>,
     /// Further lines of FRR's `router bgp` about this neighbor, without `neighbor ADDRESS`: `password x`.
@@ -48,6 +50,7 @@ impl Neighbor {
             remote_as,
             hold_time: 9,
             passive: false,
+            add_paths: false,
             bird_options: Vec::new(),
             frr_options: Vec::new(),
             frr_family_options: Vec::new(),
@@ -79,6 +82,13 @@ impl Neighbor {
     #[must_use]
     pub fn bird_option(mut self, line: &str) -> Self {
         self.bird_options.push(line.to_owned());
+        self
+    }
+
+    /// The same with several paths of one prefix both ways.
+    #[must_use]
+    pub fn add_paths(mut self) -> Self {
+        self.add_paths = true;
         self
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::host::Host;
@@ -65,8 +65,16 @@ impl Scripted {
     /// # Errors
     /// When manx says anything but OPEN and KEEPALIVE.
     pub fn establish(host: &Host, local: Ipv4Addr, target: IpAddr, local_as: u32) -> Result<Self> {
+        Self::establish_with(host, local, target, &open(local_as, 9, local))
+    }
+
+    /// The same, with this OPEN.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn establish_with(host: &Host, local: Ipv4Addr, target: IpAddr, open: &[u8]) -> Result<Self> {
         let mut peer = Self::connect(host, IpAddr::V4(local), target)?;
-        peer.send(&open(local_as, 9, local))?;
+        peer.send(open)?;
         peer.expect(OPEN)?;
         peer.send(&message(KEEPALIVE, &[]))?;
         peer.expect(KEEPALIVE)?;
@@ -113,19 +121,96 @@ impl Scripted {
     /// # Errors
     /// When none comes, or the connection stays open.
     pub fn expect_notification(&mut self) -> Result<(u8, u8)> {
+        self.expect_notification_data().map(|(code, subcode, _)| (code, subcode))
+    }
+
+    /// The same, with its data.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn expect_notification_data(&mut self) -> Result<(u8, u8, Vec<u8>)> {
         loop {
             let received = self.receive().context("waiting for a NOTIFICATION")?;
             if received.kind != NOTIFICATION {
                 continue;
             }
-            let [code, subcode, ..] = received.body.as_slice() else { bail!("short: {received:?}") };
+            let [code, subcode, data @ ..] = received.body.as_slice() else { bail!("short: {received:?}") };
+            let notification = (*code, *subcode, data.to_vec());
             match self.stream.read(&mut [0; 1]) {
-                Ok(0) => return Ok((*code, *subcode)),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok((*code, *subcode)),
+                Ok(0) => return Ok(notification),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(notification),
                 other => bail!("the connection goes on after a NOTIFICATION: {other:?}"),
             }
         }
     }
+}
+
+/// What an UPDATE says, as far as a test compares it. Read here anew, by RFC 4271 §4.3 and RFC 4760.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prefixes {
+    /// In order, of both families.
+    pub withdrawn: Vec<IpNet>,
+    /// In order, of both families.
+    pub announced: Vec<IpNet>,
+}
+
+impl Prefixes {
+    /// Reads the body of an UPDATE without path identifiers.
+    ///
+    /// # Errors
+    /// When a length in it is wrong.
+    pub fn of_update(body: &[u8]) -> Result<Self> {
+        let (withdrawn, rest) = split_field(body)?;
+        let (mut attributes, announced) = split_field(rest)?;
+        let mut prefixes =
+            Self { withdrawn: read_prefixes(withdrawn, false)?, announced: read_prefixes(announced, false)? };
+        while let [flags, code, rest @ ..] = attributes {
+            let (value, rest) = if flags & 0x10 == 0 {
+                let (len, rest) = rest.split_first().context("an attribute without a length")?;
+                rest.split_at_checked(usize::from(*len)).context("an attribute that overruns")?
+            } else {
+                split_field(rest)?
+            };
+            attributes = rest;
+            let is_v6 = value.starts_with(&[0, 2]);
+            match code {
+                14 => {
+                    let next_hop = value.get(3).context("MP_REACH_NLRI without a next hop")?;
+                    let nlri = value.get(5 + usize::from(*next_hop)..).context("MP_REACH_NLRI overruns")?;
+                    prefixes.announced.extend(read_prefixes(nlri, is_v6)?);
+                }
+                15 => {
+                    let nlri = value.get(3..).context("MP_UNREACH_NLRI without a family")?;
+                    prefixes.withdrawn.extend(read_prefixes(nlri, is_v6)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(prefixes)
+    }
+}
+
+/// A field behind its length in two octets, and what follows.
+fn split_field(octets: &[u8]) -> Result<(&[u8], &[u8])> {
+    let (len, rest) = octets.split_first_chunk::<2>().context("no length")?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*len))).context("a field that overruns")
+}
+
+fn read_prefixes(mut field: &[u8], is_v6: bool) -> Result<Vec<IpNet>> {
+    let mut prefixes = Vec::new();
+    while let [bits, rest @ ..] = field {
+        let (octets, rest) =
+            rest.split_at_checked(usize::from(bits.div_ceil(8))).context("a prefix that overruns")?;
+        field = rest;
+        let mut whole = [0; 16];
+        whole.get_mut(..octets.len()).context("a prefix that is too long")?.copy_from_slice(octets);
+        let address = match whole.first_chunk::<4>() {
+            Some(four) if !is_v6 => IpAddr::from(*four),
+            _ => IpAddr::from(whole),
+        };
+        prefixes.push(IpNet::new(address, *bits)?);
+    }
+    Ok(prefixes)
 }
 
 /// A whole message with its header.
@@ -143,6 +228,12 @@ pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
 pub fn open(local_as: u32, hold_time_secs: u16, router_id: Ipv4Addr) -> Vec<u8> {
     let mut capabilities = vec![1, 4, 0, 1, 0, 1, 65, 4];
     capabilities.extend(local_as.to_be_bytes());
+    open_with(local_as, hold_time_secs, router_id, &capabilities)
+}
+
+/// OPEN with any capabilities.
+#[must_use]
+pub fn open_with(local_as: u32, hold_time_secs: u16, router_id: Ipv4Addr, capabilities: &[u8]) -> Vec<u8> {
     let mut body = vec![4];
     // AS_TRANS where the number does not fit (RFC 6793 §4.2.2).
     body.extend(u16::try_from(local_as).unwrap_or(23456).to_be_bytes());

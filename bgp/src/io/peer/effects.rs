@@ -37,6 +37,8 @@ impl NeighborTask {
                     self.feed.push_event(RibEvent::Refresh { peer: self.id, family: refresh.family });
                 }
                 PeerEffect::Down(reason) => self.session_down(&reason),
+                // The speaker sees the task end, and forgets the neighbor.
+                PeerEffect::Expired => self.stopping = true,
             }
         }
     }
@@ -83,13 +85,16 @@ impl NeighborTask {
             name: config.name.clone(),
             address: config.address,
             negotiated: negotiated.clone(),
+            add_path_maximum: config.add_paths.send_maximum,
             next_hop_mode: config.next_hop_mode,
             next_hop_v4: local_v4.or(config.next_hop_v4),
             next_hop_v6: local_v6.or(config.next_hop_v6),
             allow_local_as: config.allow_local_as,
+            rules: config.rules,
             prefix_limit: config.prefix_limit,
             reflector_client: config.reflector_client,
             transmit_window: TRANSMIT_WINDOW,
+            advertisement_interval_secs: config.timing.advertisement_interval_secs,
             import: Arc::clone(&config.import),
             export: Arc::clone(&config.export),
         }

@@ -28,7 +28,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
-use tracing::{debug, info, trace};
+use tracing::{debug, info, trace, warn};
 
 use super::connection::{Connection, Written};
 use super::feed::Feed;
@@ -57,6 +57,9 @@ pub(super) enum Command {
     Stop(StopReason),
     /// Describe yourself.
     Snapshot(oneshot::Sender<PeerSnapshot>),
+    /// Fail in the way of a defect.
+    #[cfg(test)]
+    Panic,
 }
 
 /// See the module's head.
@@ -156,6 +159,8 @@ impl NeighborTask {
                 Some(Command::Stop(reason)) => self.stop(reason, now),
                 // Whoever asked may have gone.
                 Some(Command::Snapshot(reply)) => drop(reply.send(self.snapshot(now))),
+                #[cfg(test)]
+                Some(Command::Panic) => panic!("told to"),
                 // The speaker is gone without a word, and so is the process soon: leave as for a restart.
                 None => self.stop(StopReason::Restart, now),
             }
@@ -169,6 +174,9 @@ impl NeighborTask {
     }
 
     fn reconfigure(&mut self, config: NeighborConfig, reset: bool, now: Instant) {
+        // Of several AS numbers the one that it has may no longer be among those that it may have.
+        let asn = self.session.as_ref().map(|session| session.negotiated.remote_as);
+        let reset = reset || asn.is_some_and(|asn| !config.accepts_as(asn));
         if reset {
             let reason =
                 config.shutdown.clone().map_or(StopReason::ConfigurationChange, StopReason::Shutdown);
@@ -177,14 +185,33 @@ impl NeighborTask {
         if self.session.is_some() && config.prefix_limit != self.peer.config().prefix_limit {
             self.feed.push_event(RibEvent::PrefixLimit { peer: self.id, limit: config.prefix_limit });
         }
+        let secs = config.timing.advertisement_interval_secs;
+        if self.session.is_some() && secs != self.peer.config().timing.advertisement_interval_secs {
+            self.feed.push_event(RibEvent::AdvertisementInterval { peer: self.id, secs });
+        }
+        let add_path_maximum = config.add_paths.send_maximum;
+        if self.session.is_some() && add_path_maximum != self.peer.config().add_paths.send_maximum {
+            let maximum = add_path_maximum;
+            self.feed.push_event(RibEvent::AddPathMaximum { peer: self.id, maximum });
+        }
         let rotates = config.password != self.peer.config().password;
         let policies = |config: &NeighborConfig| (Arc::clone(&config.import), Arc::clone(&config.export));
         let old = policies(self.peer.config());
+        let old_rules = self.peer.config().rules;
+        let old_client = self.peer.config().reflector_client;
         self.peer.reconfigure(config, now);
         self.apply_effects();
         let (import, export) = policies(self.peer.config());
         if (&import, &export) != (&old.0, &old.1) {
             self.feed.push_event(RibEvent::PolicyChanged { peer: self.id, import, export });
+        }
+        let rules = self.peer.config().rules;
+        if rules != old_rules {
+            self.feed.push_event(RibEvent::RulesChanged { peer: self.id, rules });
+        }
+        let client = self.peer.config().reflector_client;
+        if client != old_client {
+            self.feed.push_event(RibEvent::ReflectorClientChanged { peer: self.id, client });
         }
         if rotates {
             self.rotate_password(now);
@@ -216,7 +243,7 @@ impl NeighborTask {
         }
         let config = self.peer.config();
         if let Err(error) = sockopt::adopt(&stream, config.address, config) {
-            debug!(neighbor = %config.name, %error, "accepted connection closed: its options cannot be set");
+            warn!(neighbor = %config.name, %error, "accepted connection closed: its options cannot be set");
             return;
         }
         self.connect(role, stream, now);

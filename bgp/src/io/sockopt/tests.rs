@@ -115,7 +115,7 @@ async fn rfc2385_the_same_key_connects_and_another_does_not() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let listener = listen(address.parse().unwrap()).unwrap();
         let bound = listener.local_addr().unwrap();
-        change_listener_password(&listener, bound.ip(), password("one").as_ref()).unwrap();
+        change_listener_password(&listener, bound.ip().into(), password("one").as_ref()).unwrap();
         let config =
             |text| NeighborConfig { password: password(text), ..neighbor(bound.ip(), bound.port(), None) };
         let (dialled, accepted) = tokio::join!(connect(config("one")), listener.accept());

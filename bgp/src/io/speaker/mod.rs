@@ -1,33 +1,30 @@
-//! The whole speaker as one thing to configure: state the desired set, and the differences are carried out.
+//! The speaker as its user sees it: told what should be the case ([`Desired`]), and asked what is
+//! ([`Observer`]). A task of its own does the work, so that no question ever waits for it.
 //!
-//! The speaker keeps what was last desired and nothing else; sessions live in their tasks, routes in the
-//! RIB. What cannot be done (a port that is taken, a neighbor that does not answer) is retried where it
-//! failed and shows in the snapshots; it never stops the rest.
+//! What cannot be done (a port that is taken, a neighbor that does not answer) is retried where it failed and
+//! shows in the snapshots; it never stops the rest.
 
+mod admission;
+mod observer;
 mod plan;
+mod supervision;
+mod task;
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
 
 use super::RibHandle;
-use super::listener::{Directory, Entry, Listener, ListenerSnapshot};
-use super::peer::{Command, NeighborTask};
-use crate::PeerId;
-use crate::peer::{NeighborConfig, PeerSnapshot, StopReason};
-use crate::rib::{OriginatedRoute, RibConfig, RibEvent};
-use plan::{Plan, Slots};
+use super::listener::ListenerSnapshot;
+use crate::peer::{DynamicNeighbors, NeighborConfig, PeerSnapshot, StopReason};
+use crate::rib::{OriginatedRoute, RibConfig};
+use task::{Request, SpeakerTask};
 
-/// Commands that may wait for a neighbor's task. It takes them at once, so only a flood of connections fills
-/// this, and the listener then closes what is too much.
-const COMMANDS_MAX: usize = 16;
+pub use observer::{DynamicSnapshot, Observer};
+
 /// How long [`Speaker::shutdown`] waits for last words; beyond every wait in a neighbor's task.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
@@ -38,6 +35,8 @@ pub struct Desired {
     pub listen: Vec<SocketAddr>,
     /// The neighbors. Of several with one address the first counts.
     pub neighbors: Vec<NeighborConfig>,
+    /// Who else may connect.
+    pub dynamic: Vec<DynamicNeighbors>,
     /// These may not be all: others are configured in what cannot be read. Until it is false for the first time
     /// the RIB does not know whom to wait for, and nothing of a former run is swept, here or at a helper.
     pub neighbors_are_partial: bool,
@@ -48,217 +47,69 @@ pub struct Desired {
 }
 
 /// The running speaker. Dropping it ends every session as [`StopReason::Restart`] does; the RIB goes on.
-pub struct Speaker {
-    rib: RibHandle,
-    neighbors: BTreeMap<IpAddr, Neighbor>,
-    slots: Slots,
-    listeners: BTreeMap<SocketAddr, Listener>,
-    directory: watch::Sender<Directory>,
-    /// What the RIB was last told.
-    configured: Option<RibConfig>,
-    originated: Option<Vec<OriginatedRoute>>,
-    neighbors_told: bool,
-    /// Random per process, so that a fleet that starts at once does not dial in step.
-    seeds: RandomState,
-}
-
 #[derive(Debug)]
-struct Neighbor {
-    id: PeerId,
-    config: NeighborConfig,
-    commands: mpsc::Sender<Command>,
-    task: JoinHandle<()>,
+pub struct Speaker {
+    requests: mpsc::Sender<Request>,
+    observer: Observer,
 }
 
 impl Speaker {
     /// A speaker without neighbors. To be called within a tokio runtime, as every method here.
     #[must_use]
     pub fn spawn(rib: RibHandle) -> Self {
-        Self {
-            rib,
-            neighbors: BTreeMap::new(),
-            slots: Slots::default(),
-            listeners: BTreeMap::new(),
-            directory: watch::Sender::new(Directory::default()),
-            configured: None,
-            originated: None,
-            neighbors_told: false,
-            seeds: RandomState::new(),
-        }
+        let (requests, queue) = mpsc::channel(1);
+        let (task, observer) = SpeakerTask::new(rib, queue);
+        tokio::spawn(task.run());
+        Self { requests, observer }
     }
 
-    /// Makes `desired` the case. Neighbors that did not change are not touched, and what is equal to the
-    /// last call costs nothing. Returns when every removed neighbor has been told and its sockets are closed.
-    pub async fn apply(&mut self, desired: Desired) {
-        let Desired { listen, neighbors, neighbors_are_partial, rib, originate } = desired;
-        self.apply_routes(rib, originate).await;
-        let current = self.neighbors.values().map(|neighbor| &neighbor.config);
-        let plan = Plan::between(current, neighbors);
-        for duplicate in &plan.duplicates {
-            let NeighborConfig { name, address, .. } = duplicate;
-            warn!(neighbor = %name, %address, "ignored: another neighbor has this address");
-        }
-        self.apply_neighbors(plan, neighbors_are_partial).await;
-        self.apply_listeners(&listen).await;
+    /// Makes `desired` the case. Neighbors that did not change are not touched, and what is equal to the last call
+    /// costs nothing. Returns when every neighbor has been told; those that are removed may still be closing their
+    /// sockets.
+    pub async fn apply(&self, desired: Desired) {
+        let (done, applied) = oneshot::channel();
+        self.request(Request::Apply(Box::new(desired), done)).await;
+        // The task is gone, and has said why.
+        let _ = applied.await;
     }
 
-    /// Every neighbor as it is, by address.
+    /// What can be seen of it, for as long as anybody wants to look.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        self.observer.clone()
+    }
+
+    /// See [`Observer::peers`].
     pub async fn peers(&self) -> Vec<PeerSnapshot> {
-        let mut replies = Vec::with_capacity(self.neighbors.len());
-        for neighbor in self.neighbors.values() {
-            let (sender, reply) = oneshot::channel();
-            if neighbor.commands.send(Command::Snapshot(sender)).await.is_ok() {
-                replies.push(reply);
-            }
-        }
-        let mut snapshots = Vec::with_capacity(replies.len());
-        for reply in replies {
-            snapshots.extend(reply.await);
-        }
-        snapshots
+        self.observer.peers().await
     }
 
-    /// Every listen address as it is.
+    /// See [`Observer::listeners`].
     #[must_use]
     pub fn listeners(&self) -> Vec<ListenerSnapshot> {
-        self.listeners.values().map(Listener::snapshot).collect()
+        self.observer.listeners()
     }
 
     /// Ends every session for `reason` and returns when all sockets are closed.
-    pub async fn shutdown(mut self, reason: StopReason) {
-        // First, so that nobody comes back in through the front door.
-        self.apply_listeners(&[]).await;
-        let neighbors = std::mem::take(&mut self.neighbors);
-        let ends = stop_all(neighbors.into_values(), &reason).await;
-        let joined = async {
-            for end in ends {
-                end.joined().await;
-            }
-        };
-        if tokio::time::timeout(SHUTDOWN_MAX, joined).await.is_err() {
+    pub async fn shutdown(self, reason: StopReason) {
+        let (done, ended) = oneshot::channel();
+        self.request(Request::Shutdown(reason, done)).await;
+        if tokio::time::timeout(SHUTDOWN_MAX, ended).await.is_err() {
             warn!("not every session ended in time; their sockets close with the process");
         }
     }
 
-    async fn apply_routes(&mut self, rib: RibConfig, originate: Vec<OriginatedRoute>) {
-        if self.configured.as_ref() != Some(&rib) {
-            self.rib.send(RibEvent::Configure(rib.clone())).await;
-            self.configured = Some(rib);
-        }
-        if self.originated.as_ref() != Some(&originate) {
-            self.rib.send(RibEvent::Originate(originate.clone())).await;
-            self.originated = Some(originate);
-        }
+    /// Ends the task of a neighbor in the way of a defect.
+    #[cfg(test)]
+    pub(crate) async fn panic_neighbor(&self, address: std::net::IpAddr) {
+        self.request(Request::Panic(address)).await;
     }
 
-    /// The RIB knows a neighbor before its session comes up and until after its session is down.
-    async fn apply_neighbors(&mut self, plan: Plan, are_partial: bool) {
-        let Plan { start, stop, live, reset, duplicates: _ } = plan;
-        let removed = stop.iter().filter_map(|address| self.neighbors.remove(address)).collect::<Vec<_>>();
-        self.publish_directory();
-        let ends = stop_all(removed, &StopReason::Deconfigured).await;
-
-        let started = start.into_iter().map(|config| (self.slots.take(), config)).collect::<Vec<_>>();
-        // The first time in any case: the RIB waits until it knows whom to wait for, be it nobody.
-        let is_first = !self.neighbors_told && !are_partial;
-        self.neighbors_told |= is_first;
-        if is_first || (self.neighbors_told && !started.is_empty()) {
-            let ids = self.neighbors.values().map(|neighbor| neighbor.id);
-            let ids = ids.chain(ends.iter().map(|end| end.id)).chain(started.iter().map(|(id, _)| *id));
-            self.rib.send(RibEvent::Neighbors(ids.collect())).await;
-        }
-        for (id, config) in started {
-            self.start(id, config);
-        }
-        for config in live {
-            self.reconfigure(config, false).await;
-        }
-        for config in reset {
-            self.reconfigure(config, true).await;
-        }
-        self.publish_directory();
-
-        if ends.is_empty() {
-            return;
-        }
-        for end in ends {
-            let id = end.id;
-            end.joined().await;
-            self.slots.give_back(id);
-        }
-        if self.neighbors_told {
-            let ids = self.neighbors.values().map(|neighbor| neighbor.id).collect();
-            self.rib.send(RibEvent::Neighbors(ids)).await;
+    async fn request(&self, request: Request) {
+        if self.requests.send(request).await.is_err() {
+            tracing::error!("the speaker's task has ended: no neighbor can be changed any more");
         }
     }
-
-    fn start(&mut self, id: PeerId, config: NeighborConfig) {
-        info!(neighbor = %config.name, address = %config.address, peer = %id, "neighbor added");
-        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-        let seed = self.seeds.hash_one((config.address, id));
-        let task = NeighborTask::new(id, config.clone(), seed, self.rib.clone(), receiver);
-        let task = tokio::spawn(task.run());
-        self.neighbors.insert(config.address, Neighbor { id, config, commands, task });
-    }
-
-    async fn reconfigure(&mut self, config: NeighborConfig, reset: bool) {
-        let Some(neighbor) = self.neighbors.get_mut(&config.address) else { return };
-        info!(neighbor = %config.name, address = %config.address, reset, "neighbor changed");
-        neighbor.config = config.clone();
-        let command = Command::Reconfigure { config: Box::new(config), reset };
-        if neighbor.commands.send(command).await.is_err() {
-            warn!(neighbor = %neighbor.config.name, "its task has ended; remove the neighbor and add it again");
-        }
-    }
-
-    fn publish_directory(&self) {
-        let entries = self.neighbors.iter().map(|(address, neighbor)| {
-            let password = neighbor.config.password.clone();
-            (*address, Entry { commands: neighbor.commands.clone(), password })
-        });
-        self.directory.send_replace(Arc::new(entries.collect::<HashMap<_, _>>()));
-    }
-
-    async fn apply_listeners(&mut self, listen: &[SocketAddr]) {
-        let surplus = self.listeners.keys().copied().filter(|address| !listen.contains(address));
-        for address in surplus.collect::<Vec<_>>() {
-            if let Some(listener) = self.listeners.remove(&address) {
-                listener.stop().await;
-                info!(%address, "no longer listening");
-            }
-        }
-        for &address in listen {
-            let directory = || self.directory.subscribe();
-            self.listeners.entry(address).or_insert_with(|| Listener::spawn(address, directory()));
-        }
-    }
-}
-
-/// A neighbor that has been told to stop.
-struct Ending {
-    id: PeerId,
-    name: String,
-    task: JoinHandle<()>,
-}
-
-impl Ending {
-    async fn joined(self) {
-        if let Err(error) = self.task.await {
-            warn!(neighbor = %self.name, %error, "the neighbor's task failed");
-        }
-    }
-}
-
-/// Tells all of them before waiting for any.
-async fn stop_all(neighbors: impl IntoIterator<Item = Neighbor>, reason: &StopReason) -> Vec<Ending> {
-    let mut ends = Vec::new();
-    for Neighbor { id, config, commands, task } in neighbors {
-        info!(neighbor = %config.name, address = %config.address, %reason, "neighbor stopped");
-        // A task that has ended already needs no telling.
-        let _ = commands.send(Command::Stop(reason.clone())).await;
-        ends.push(Ending { id, name: config.name, task });
-    }
-    ends
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What to do to get from the neighbors there are to the neighbors there should be; and who gets which
 //! identity. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 use crate::PeerId;
@@ -31,13 +31,12 @@ impl Plan {
         let mut plan = Self::default();
         let mut missing =
             current.into_iter().map(|config| (config.address, config)).collect::<BTreeMap<_, _>>();
-        let mut seen = Vec::with_capacity(desired.len());
+        let mut seen = HashSet::with_capacity(desired.len());
         for config in desired {
-            if seen.contains(&config.address) {
+            if !seen.insert(config.address) {
                 plan.duplicates.push(config);
                 continue;
             }
-            seen.push(config.address);
             let change = missing.remove(&config.address).map(|old| ConfigChange::between(old, &config));
             match change {
                 Some(ConfigChange::None) => {}

@@ -1,8 +1,10 @@
 //! The machine, alone and in pairs. First the whole transition table, then stories under a virtual clock,
 //! then random ones.
 
+mod add_path;
 mod change;
 mod damping;
+mod dynamic;
 mod limits;
 mod negotiation;
 mod pair;
@@ -92,6 +94,7 @@ fn render(effect: &PeerEffect) -> String {
         PeerEffect::Update(_) => "update".to_owned(),
         PeerEffect::Refresh(_) => "refresh".to_owned(),
         PeerEffect::Down(_) => "down".to_owned(),
+        PeerEffect::Expired => "gone".to_owned(),
     }
 }
 

@@ -179,6 +179,7 @@ impl Pair {
             PeerEffect::Update(_) => self.updates[side] += 1,
             PeerEffect::Refresh(_) => {}
             PeerEffect::Down(reason) => self.downs[side].push(reason),
+            PeerEffect::Expired => panic!("neither is dynamic"),
         }
     }
 

@@ -15,7 +15,8 @@ fn every_state_against_every_input() {
         for state in states {
             let now = Instant::now();
             let limit = limit(PrefixLimitAction::Shutdown);
-            let limited = NeighborConfig { prefix_limit: Some(limit), ..config(1, 2) };
+            let dynamic = Some(Dynamic::default());
+            let limited = NeighborConfig { prefix_limit: Some(limit), dynamic, ..config(1, 2) };
             let mut peer = peer_in(state, Role::Outgoing, limited.clone(), now);
             let input = inputs().into_iter().find(|(other, _)| *other == name).expect("same list").1;
             peer.step(input, now);
@@ -50,6 +51,7 @@ fn inputs() -> Vec<(&'static str, input::Input)> {
         ("Stop restart", Input::Stop(StopReason::Restart)),
         ("ConnectRetry", Input::ConnectRetryExpired),
         ("IdleHold", Input::IdleHoldExpired),
+        ("Expired", Input::Expired),
         ("Hold", Input::HoldExpired(role)),
         ("KeepaliveDue", Input::KeepaliveDue(role)),
         ("SendHold", Input::SendHoldExpired(role)),

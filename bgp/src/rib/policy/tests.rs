@@ -1,6 +1,9 @@
+mod sets;
+
 use smallvec::smallvec;
 
 use super::*;
+use crate::wire::{Community, LargeCommunity};
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -21,7 +24,8 @@ fn attributes() -> PathAttributes {
 
 fn holds(matches: &Matches, prefix: &str, attributes: &PathAttributes) -> bool {
     let source = SourceMatch::Learned;
-    matches.holds(&PolicyRoute { prefix: net(prefix), source, peer_kind: PeerKind::Ebgp, attributes })
+    let facts = &Facts::default();
+    matches.holds(&PolicyRoute { prefix: net(prefix), source, peer_kind: PeerKind::Ebgp, attributes, facts })
 }
 
 #[test]
@@ -67,7 +71,13 @@ fn sources_and_kinds_of_peers() {
     let attributes = attributes();
     for source in [SourceMatch::Learned, SourceMatch::Own] {
         for peer_kind in [PeerKind::Ibgp, PeerKind::Ebgp] {
-            let route = PolicyRoute { prefix: net("::/0"), source, peer_kind, attributes: &attributes };
+            let route = PolicyRoute {
+                prefix: net("::/0"),
+                source,
+                peer_kind,
+                attributes: &attributes,
+                facts: &Facts::default(),
+            };
             let learned = Matches { source: Some(SourceMatch::Learned), ..Matches::default() };
             let own = Matches { source: Some(SourceMatch::Own), ..Matches::default() };
             let internal = Matches { peer_kind: Some(PeerKind::Ibgp), ..Matches::default() };
@@ -149,15 +159,20 @@ fn the_first_rule_that_matches_decides_and_families_are_apart() {
         verdict: PolicyVerdict::Reject,
     };
     let policy = Policy {
-        ipv4: vec![rule("a", "10.1.0.0/16"), rule("b", "10.0.0.0/8"), rule("c", "10.1.0.0/16")],
-        ipv6: vec![rule("d", "::/0")],
+        ipv4: vec![rule("a", "10.1.0.0/16"), rule("b", "10.0.0.0/8"), rule("c", "10.1.0.0/16")].into(),
+        ipv6: vec![rule("d", "::/0")].into(),
     };
     let decide = |prefix: &str| {
         let attributes = attributes();
         let source = SourceMatch::Own;
-        let route =
-            PolicyRoute { prefix: net(prefix), source, peer_kind: PeerKind::Ibgp, attributes: &attributes };
-        policy.decide(&route).map(|(place, rule)| (place, rule.name.clone()))
+        let route = PolicyRoute {
+            prefix: net(prefix),
+            source,
+            peer_kind: PeerKind::Ibgp,
+            attributes: &attributes,
+            facts: &Facts::default(),
+        };
+        policy.decide(&route).end.map(|(place, rule)| (place, rule.name.clone()))
     };
     assert_eq!(decide("10.1.1.0/24"), Some((0, "a".to_owned())));
     assert_eq!(decide("10.2.1.0/24"), Some((1, "b".to_owned())));
@@ -165,20 +180,224 @@ fn the_first_rule_that_matches_decides_and_families_are_apart() {
     assert_eq!(decide("2001:db8::/32"), Some((0, "d".to_owned())));
 }
 
+fn accepts(operations: Vec<Operation>) -> PolicyVerdict {
+    PolicyVerdict::Accept(operations)
+}
+
+fn after(operations: &[Operation]) -> Changed {
+    let mut changed = Changed::from(attributes());
+    operations.iter().for_each(|operation| operation.apply(&mut changed));
+    changed
+}
+
+fn standard(asn: u16, value: u16) -> CommunityValue {
+    CommunityValue::Standard(Community::new(asn, value))
+}
+
 #[test]
-fn operations() {
-    let mut changed = attributes();
-    Operation::AddCommunity(CommunityValue::Standard(Community::new(65001, 100))).apply(&mut changed);
-    Operation::AddCommunity(CommunityValue::Large(large(65001, 1, 2))).apply(&mut changed);
-    assert_eq!(changed, attributes(), "what is there is not added again");
+fn communities_are_added_once_and_in_their_place() {
+    let extended = CommunityValue::Extended("rt:65001:7".parse().unwrap());
+    let same = after(&[
+        Operation::AddCommunity(standard(65001, 100)),
+        Operation::AddCommunity(CommunityValue::Large(large(65001, 1, 2))),
+    ]);
+    assert_eq!(same.attributes, attributes(), "what is there is not added again");
+    let more = after(&[
+        Operation::AddCommunity(standard(1, 1)),
+        Operation::AddCommunity(CommunityValue::Large(large(1, 1, 1))),
+        Operation::AddCommunity(extended),
+    ]);
+    assert_eq!(more.attributes.communities, [Community::new(1, 1), Community::new(65001, 100)], "sorted");
+    assert_eq!(more.attributes.large_communities, [large(1, 1, 1), large(65001, 1, 2)]);
+    assert_eq!(more.attributes.extended_communities, ["rt:65001:7".parse().unwrap()]);
+    assert!(extended.is_in(&more.attributes) && !extended.is_in(&attributes()));
+}
 
-    Operation::AddCommunity(CommunityValue::Standard(Community::new(1, 1))).apply(&mut changed);
-    Operation::AddCommunity(CommunityValue::Large(large(1, 1, 1))).apply(&mut changed);
-    assert_eq!(changed.communities, [Community::new(1, 1), Community::new(65001, 100)], "sorted");
-    assert_eq!(changed.large_communities, [large(1, 1, 1), large(65001, 1, 2)]);
+#[test]
+fn communities_are_removed_set_and_replaced() {
+    let any_of_65001: std::sync::Arc<[CommunityPattern]> =
+        [CommunityPattern::Standard(65001..=65001, 0..=u16::MAX)].into();
+    let removed = after(&[Operation::RemoveCommunities(any_of_65001.clone())]).attributes;
+    assert_eq!((removed.communities.len(), removed.large_communities.len()), (0, 1));
 
-    Operation::Prepend(vec![Asn(7), Asn(8)]).apply(&mut changed);
-    assert_eq!(changed.as_path.to_string(), "7 8 65001 65002 65003");
-    Operation::SetLocalPref(42).apply(&mut changed);
-    assert_eq!(changed.local_pref, Some(42));
+    let set = after(&[Operation::SetCommunities(vec![standard(2, 2), standard(1, 1)])]).attributes;
+    assert_eq!(set.communities, [Community::new(1, 1), Community::new(2, 2)]);
+    assert_eq!(set.large_communities, [large(65001, 1, 2)], "another kind stays as it is");
+
+    let replace = Operation::ReplaceCommunities { remove: any_of_65001, add: vec![standard(3, 3)] };
+    let once = after(std::slice::from_ref(&replace)).attributes;
+    assert_eq!(once.communities, [Community::new(3, 3)]);
+    let mut twice = Changed::from(once.clone());
+    replace.apply(&mut twice);
+    assert_eq!(twice.attributes, once, "there is nothing left to replace");
+}
+
+#[test]
+fn community_patterns() {
+    let carrying = PathAttributes {
+        extended_communities: vec!["rt:65001:7".parse().unwrap(), "soo:192.0.2.1:9".parse().unwrap()],
+        ..attributes()
+    };
+    let octets = |text: &str| {
+        let community: crate::wire::ExtendedCommunity = text.parse().unwrap();
+        u64::from_be_bytes(community.0)
+    };
+    for (pattern, expected) in [
+        (CommunityPattern::Standard(65001..=65001, 0..=u16::MAX), true),
+        (CommunityPattern::Standard(0..=u16::MAX, 100..=100), true),
+        (CommunityPattern::Standard(65001..=65001, 90..=99), false),
+        (CommunityPattern::Large(65001..=65001, 0..=u32::MAX, 2..=2), true),
+        (CommunityPattern::Large(65001..=65001, 0..=u32::MAX, 3..=9), false),
+        (CommunityPattern::Extended { mask: u64::MAX, value: octets("rt:65001:7") }, true),
+        (CommunityPattern::Extended { mask: u64::MAX << 32, value: octets("rt:65001:0") }, true),
+        (CommunityPattern::Extended { mask: u64::MAX << 32, value: octets("soo:65001:0") }, false),
+    ] {
+        assert_eq!(pattern.is_in(&carrying), expected, "{pattern:?}");
+    }
+}
+
+#[test]
+fn med_next_hop_origin_and_path() {
+    let med = |changes: &[MedChange]| {
+        let changed = after(&changes.iter().copied().map(Operation::Med).collect::<Vec<_>>());
+        (changed.attributes.med, changed.will.med)
+    };
+    assert_eq!(med(&[]), (None, false));
+    assert_eq!(med(&[MedChange::Set(7)]), (Some(7), true));
+    assert_eq!(med(&[MedChange::Add(7)]), (Some(7), true), "none counts as 0");
+    assert_eq!(med(&[MedChange::Set(7), MedChange::Subtract(9)]), (Some(0), true));
+    assert_eq!(med(&[MedChange::Set(7), MedChange::Add(u32::MAX)]), (Some(u32::MAX), true));
+    assert_eq!(med(&[MedChange::Set(7), MedChange::Remove]), (None, true));
+
+    let address = crate::wire::NextHop::V4([192, 0, 2, 7].into());
+    let changed = after(&[
+        Operation::SetNextHop(NextHopChange::Address(address)),
+        Operation::SetOrigin(crate::wire::Origin::Incomplete),
+        Operation::Prepend(vec![Asn(7), Asn(8)]),
+        Operation::SetLocalPref(42),
+    ]);
+    assert_eq!(changed.attributes.next_hop, Some(address));
+    assert_eq!(changed.will.next_hop, Some(NextHopChange::Address(address)));
+    assert_eq!(changed.attributes.origin, crate::wire::Origin::Incomplete);
+    assert_eq!(changed.attributes.as_path.to_string(), "7 8 65001 65002 65003");
+    assert_eq!(changed.attributes.local_pref, Some(42));
+    let kept = after(&[Operation::SetNextHop(NextHopChange::SelfAddress)]);
+    assert_eq!((kept.attributes.next_hop, kept.will.next_hop), (None, Some(NextHopChange::SelfAddress)));
+}
+
+fn meets(condition: Condition, attributes: &PathAttributes) -> bool {
+    let plain = holds(
+        &Matches { conditions: vec![condition.clone()], ..Matches::default() },
+        "10.1.0.0/16",
+        attributes,
+    );
+    let not = Condition::Not(Box::new(condition));
+    let negated = holds(&Matches { conditions: vec![not], ..Matches::default() }, "10.1.0.0/16", attributes);
+    assert_ne!(plain, negated);
+    plain
+}
+
+#[test]
+fn conditions() {
+    let next_hop = crate::wire::NextHop::V4([192, 0, 2, 7].into());
+    let given = PathAttributes { med: Some(5), next_hop: Some(next_hop), ..attributes() };
+    let none = PathAttributes::default();
+    let nets = || vec![net("198.51.100.0/24"), net("192.0.2.0/24")];
+    for (condition, expected) in [
+        (Condition::LocalPref(100..=100), [true, true]),
+        (Condition::LocalPref(101..=200), [false, false]),
+        (Condition::Med(0..=0), [false, true]),
+        (Condition::Med(5..=u32::MAX), [true, false]),
+        (Condition::AsPathLength(3..=3), [true, false]),
+        (Condition::AsPathLength(0..=2), [false, true]),
+        (Condition::Origin(crate::wire::Origin::Igp), [true, true]),
+        (Condition::Origin(crate::wire::Origin::Incomplete), [false, false]),
+        (Condition::NextHop(nets()), [true, false]),
+    ] {
+        assert_eq!([&given, &none].map(|route| meets(condition.clone(), route)), expected, "{condition:?}");
+    }
+}
+
+#[test]
+fn several_communities_by_any_and_all() {
+    let group = |asn: u16| -> std::sync::Arc<[CommunityPattern]> {
+        [CommunityPattern::Standard(asn..=asn, 0..=u16::MAX)].into()
+    };
+    for (asns, all, expected) in [
+        (&[65001, 7][..], false, true),
+        (&[65001, 7], true, false),
+        (&[65001, 65001], true, true),
+        (&[7, 8], false, false),
+    ] {
+        let groups = asns.iter().map(|asn| group(*asn)).collect();
+        assert_eq!(meets(Condition::Communities { groups, all }, &attributes()), expected, "{asns:?} {all}");
+    }
+}
+
+#[test]
+fn expressions_over_the_path_as_text() {
+    let path = AsPath(smallvec![
+        Segment::Sequence(smallvec![Asn(65001), Asn(65002)]),
+        Segment::Set(smallvec![Asn(65003), Asn(65004)]),
+        Segment::ConfedSequence(smallvec![Asn(1), Asn(2)]),
+        Segment::ConfedSet(smallvec![Asn(3), Asn(4)]),
+    ]);
+    assert_eq!(text_of(&path), "65001 65002 {65003,65004} (1 2) [3,4]");
+    assert_eq!(text_of(&AsPath::default()), "");
+    let attributes = PathAttributes { as_path: path, ..PathAttributes::default() };
+    for (pattern, expected) in [
+        ("^65001 ", true),
+        ("^65002", false),
+        ("65001 65002", true),
+        (r"\{65003,", true),
+        (r"\d{6}", false),
+        (".*4]$", true),
+        ("", true),
+    ] {
+        let regex = std::sync::Arc::new(AsPathRegex::new(pattern).unwrap());
+        assert_eq!(meets(Condition::AsPath(vec![regex]), &attributes), expected, "{pattern}");
+    }
+}
+
+#[test]
+fn an_expression_is_its_text_and_bounded() {
+    let regex = AsPathRegex::new("^65001 ").unwrap();
+    assert_eq!(regex, AsPathRegex::new("^65001 ").unwrap());
+    assert_ne!(regex, AsPathRegex::new("^65002 ").unwrap());
+    let text = serde_json::to_string(&regex).unwrap();
+    assert_eq!(text, "\"^65001 \"");
+    assert_eq!(serde_json::from_str::<AsPathRegex>(&text).unwrap(), regex);
+    assert!(serde_json::from_str::<AsPathRegex>("\"(\"").is_err());
+    let error = AsPathRegex::new("((1{100}){100}){100}").unwrap_err();
+    assert!(error.to_string().contains("size limit"), "{error}");
+}
+
+#[test]
+fn a_rule_that_goes_on_shows_its_changes_to_those_that_follow() {
+    let rule = |name: &str, matches: Matches, verdict| PolicyRule { name: name.to_owned(), matches, verdict };
+    let prefers = |value| Matches { local_pref: Some(value), ..Matches::default() };
+    let policy = Policy {
+        ipv4: vec![
+            rule("a", Matches::default(), PolicyVerdict::Next(vec![Operation::SetLocalPref(200)])),
+            rule("b", prefers(100), PolicyVerdict::Reject),
+            rule("c", Matches::default(), PolicyVerdict::Next(vec![])),
+            rule("d", prefers(200), PolicyVerdict::Next(vec![Operation::Med(MedChange::Set(1))])),
+            rule("e", prefers(200), accepts(vec![Operation::SetLocalPref(300)])),
+            rule("f", Matches::default(), PolicyVerdict::Reject),
+        ]
+        .into(),
+        ipv6: vec![rule("g", Matches::default(), PolicyVerdict::Next(vec![Operation::SetLocalPref(7)]))]
+            .into(),
+    };
+    let given = attributes();
+    let decide = |prefix: &str| {
+        let (source, facts) = (SourceMatch::Learned, &Facts::default());
+        let route =
+            PolicyRoute { prefix: net(prefix), source, peer_kind: PeerKind::Ibgp, attributes: &given, facts };
+        let decision = policy.decide(&route);
+        let changed = policy.rules(&net(prefix)).change(&decision.changes, &given).attributes;
+        (decision.end.map(|(_, rule)| rule.name.clone()), changed.local_pref, changed.med)
+    };
+    assert_eq!(decide("10.0.0.0/8"), (Some("e".to_owned()), Some(300), Some(1)));
+    assert_eq!(decide("::/0"), (None, Some(7), None), "nobody decided, and it is changed");
 }

@@ -3,13 +3,16 @@
 
 mod counts;
 mod routes;
+mod trial;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::event::{Ineligible, LossReason};
+pub use trial::{PolicyDirection, TrialPage, TrialPlace, Tried, TriedRoute};
+
+use super::event::{Ineligible, LossReason, NotMultipath};
 use crate::wire::Origin;
 use crate::{Asn, ClusterId, PeerId, PeerKind, RouterId};
 
@@ -100,9 +103,10 @@ pub struct PeerFamilySummary {
     pub stale: usize,
     /// It has sent End-of-RIB in this session.
     pub end_of_rib: bool,
-    /// Prefixes it has been sent in their present form and that have not been withdrawn.
+    /// Paths it has been sent in their present form and that have not been withdrawn: one of a prefix, or several
+    /// (RFC 7911).
     pub advertised: usize,
-    /// Prefixes it has yet to be told about; 0: in step.
+    /// Prefixes or paths it has yet to be told about; 0: in step.
     pub behind: usize,
 }
 
@@ -178,6 +182,10 @@ pub enum PathUsage {
     Lost {
         /// At this step.
         reason: LossReason,
+        /// To the path of this peer (or `local`): the best one, but for MED the best of its neighboring AS.
+        to: String,
+        /// Why it is not used beside the best one either, if it lost only after the metric.
+        not_multipath: Option<NotMultipath>,
     },
     /// It took no part.
     Ineligible {
@@ -186,11 +194,13 @@ pub enum PathUsage {
     },
 }
 
-/// A prefix as a peer has been sent it.
+/// A path as a peer has been sent it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdvertisedRoute {
     /// The destination.
     pub prefix: IpNet,
+    /// Path identifier (RFC 7911), 0 without.
+    pub path_id: u32,
     /// The attributes as sent.
     #[serde(flatten)]
     pub attributes: AttributesSnapshot,

@@ -3,15 +3,17 @@
 use std::collections::BinaryHeap;
 
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use super::super::Rib;
-use super::super::adj_out::Sent;
+use super::super::adj_out::{Group, Sent};
 use super::super::attributes::AttributesId;
 use super::super::event::{Ineligible, NextHopStatus};
 use super::super::family::{Family, Prefix};
 use super::super::loc::verdict;
 use super::super::path::{Path, Refusal, Slot};
-use super::super::policy::{PolicyRoute, SourceMatch};
+use super::super::policy::{Facts, PolicyRoute, SourceMatch};
+use super::super::rules::DecisionRules;
 use super::super::table::{Destination, PrefixId, Table};
 use super::{
     AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, RoutePage, RouteSelection, RouteSnapshot,
@@ -47,23 +49,26 @@ impl Rib {
         }
     }
 
-    /// What a peer holds of us: at most `limit` routes after `after`. What it has yet to be told about is not
-    /// among them.
+    /// What a peer holds of us: the paths of at most `limit` prefixes after `after`. What it has yet to be told
+    /// about is not among them.
     #[must_use]
     pub fn advertised(&self, peer: PeerId, after: Option<IpNet>, limit: usize) -> RoutePage<AdvertisedRoute> {
         let Some(slot) = self.shared.peers.slot(peer) else {
             return RoutePage { routes: Vec::new(), next: None };
         };
         let (ids, next) = self.select(Listing::Advertised(slot), after, limit);
-        let route = |(family, id)| {
-            let sent = self.sent(slot, family, id)?;
+        let routes = ids.into_iter().flat_map(|(family, id)| {
             let prefix = match family {
-                Family::V4 => self.v4.get(id)?.prefix.to_net(),
-                Family::V6 => self.v6.get(id)?.prefix.to_net(),
+                Family::V4 => self.v4.get(id).map(|destination| destination.prefix.to_net()),
+                Family::V6 => self.v6.get(id).map(|destination| destination.prefix.to_net()),
             };
-            Some(AdvertisedRoute { prefix, attributes: self.attributes(sent.attributes)? })
-        };
-        RoutePage { routes: ids.into_iter().filter_map(route).collect(), next }
+            let route = |(path_id, sent): (u32, Sent)| {
+                let attributes = self.attributes(sent.attributes)?;
+                Some(AdvertisedRoute { prefix: prefix?, path_id, attributes })
+            };
+            self.sent(slot, family, id).into_iter().filter_map(route).collect::<Vec<_>>()
+        });
+        RoutePage { routes: routes.collect(), next }
     }
 
     fn page(&self, listing: Listing, after: Option<IpNet>, limit: usize) -> RoutePage<RouteSnapshot> {
@@ -127,7 +132,7 @@ impl Rib {
         match listing {
             Listing::All => true,
             Listing::Received(slot) => destination.paths.iter().any(|path| path.source == slot),
-            Listing::Advertised(slot) => self.sent(slot, P::FAMILY, id).is_some(),
+            Listing::Advertised(slot) => !self.sent(slot, P::FAMILY, id).is_empty(),
         }
     }
 
@@ -152,24 +157,41 @@ impl Rib {
         }
     }
 
-    /// What the member in `slot` holds of a prefix.
-    fn sent(&self, slot: Slot, family: Family, id: PrefixId) -> Option<Sent> {
-        let (_, group) = self.groups().find(|(_, group)| group.member(slot).is_some())?;
-        let behind = &group.member(slot)?.families.get(family).behind;
-        let is_told = behind.as_ref().is_none_or(|behind| !behind.is_dirty(id));
-        group.out.get(family).get(id).filter(|sent| is_told && sent.source != slot)
+    /// What the member in `slot` holds of a prefix, by path identifier, 0 without.
+    fn sent(&self, slot: Slot, family: Family, id: PrefixId) -> SmallVec<[(u32, Sent); 1]> {
+        let of = |group: &Group| {
+            let behind = &group.member(slot)?.families.get(family).behind;
+            let sent = |(path_id, entry)| {
+                let is_told = behind.as_ref().is_none_or(|behind| !behind.is_dirty(entry));
+                let sent = group.out.get(family).get(entry).filter(|sent| is_told && sent.source != slot);
+                Some((path_id, sent?))
+            };
+            if !group.terms.sends_paths(family) {
+                return Some(sent((0, id)).into_iter().collect());
+            }
+            let path_ids = self.shared.path_ids.get(family);
+            let named = path_ids.of(id).filter_map(|entry| Some((path_ids.nlri(entry)?.1, entry)));
+            let mut all: SmallVec<_> = named.filter_map(sent).collect();
+            all.sort_unstable_by_key(|(path_id, _)| *path_id);
+            Some(all)
+        };
+        self.groups().find_map(|(_, group)| of(group)).unwrap_or_default()
     }
 
     fn route<P: Prefix>(&self, destination: &Destination<P>, listing: Listing) -> RouteSnapshot {
-        let multipath_max = self.config.as_ref().map_or(1, |config| config.multipath_max);
+        let rules = self.config.as_ref().map_or(&DecisionRules::UNCONFIGURED, |config| &config.decision);
         let prefix = destination.prefix.to_net();
-        let (_, verdict) = verdict(&self.shared, destination, multipath_max);
+        let (_, verdict) = verdict(&self.shared, destination, rules);
         let usage = |index: usize, path: &Path| {
-            let lost = verdict.lost.iter().find(|(lost, _)| *lost == index).map(|(_, reason)| *reason);
+            let lost = verdict.lost.iter().find(|lost| lost.index == index);
             match (verdict.used.iter().position(|&used| used == index), lost) {
                 (Some(0), _) => PathUsage::Best,
-                (Some(_), Some(reason)) => PathUsage::Multipath { reason },
-                (None, Some(reason)) => PathUsage::Lost { reason },
+                (Some(_), Some(lost)) => PathUsage::Multipath { reason: lost.reason },
+                (None, Some(lost)) => PathUsage::Lost {
+                    reason: lost.reason,
+                    to: destination.paths.get(lost.to).map(|path| self.source_name(path)).unwrap_or_default(),
+                    not_multipath: lost.left_out,
+                },
                 (_, None) => PathUsage::Ineligible { reason: self.ineligible(prefix, path) },
             }
         };
@@ -188,7 +210,7 @@ impl Rib {
         let peer = self.shared.peers.get(path.source);
         let uptime_secs = self.shared.now.saturating_duration_since(self.shared.started).as_secs();
         Some(PathSnapshot {
-            source: peer.map_or_else(|| "local".to_owned(), |peer| peer.terms.name.clone()),
+            source: self.source_name(path),
             peer: peer.map(|peer| peer.terms.peer),
             peer_address: peer.map(|peer| peer.terms.address),
             kind: peer.map(|peer| peer.terms.negotiated.kind),
@@ -200,12 +222,20 @@ impl Rib {
         })
     }
 
+    fn source_name(&self, path: &Path) -> String {
+        let peer = self.shared.peers.get(path.source);
+        peer.map_or_else(|| "local".to_owned(), |peer| peer.terms.name.clone())
+    }
+
     fn attributes(&self, id: AttributesId) -> Option<AttributesSnapshot> {
         Some(AttributesSnapshot::of(&self.shared.attributes.get(id)?.attributes))
     }
 
     fn ineligible(&self, prefix: IpNet, path: &Path) -> Ineligible {
         match path.refusal {
+            Refusal::FirstAs => Ineligible::FirstAs,
+            Refusal::AsSet => Ineligible::AsSet,
+            Refusal::NoImportPolicy => Ineligible::NoImportPolicy,
             Refusal::AsLoop => Ineligible::AsLoop,
             Refusal::OriginatorLoop => Ineligible::OriginatorLoop,
             Refusal::ClusterLoop => Ineligible::ClusterLoop,
@@ -236,13 +266,14 @@ impl Rib {
             source: SourceMatch::Learned,
             peer_kind: peer.terms.negotiated.kind,
             attributes: &set.attributes,
+            facts: &Facts::default(),
         };
-        peer.terms.import.decide(&route).map(|(_, rule)| rule.name.clone()).unwrap_or_default()
+        peer.terms.import.decide(&route).end.map(|(_, rule)| rule.name.clone()).unwrap_or_default()
     }
 }
 
 impl AttributesSnapshot {
-    fn of(attributes: &PathAttributes) -> Self {
+    pub(super) fn of(attributes: &PathAttributes) -> Self {
         Self {
             next_hop: attributes.next_hop.map(|next_hop| next_hop.addr()),
             as_path: attributes.as_path.to_string(),

@@ -96,7 +96,7 @@ fn a_peer_that_leaves_frees_what_it_held() {
     let slow = PeerId { index: 1, generation: 0 };
     event(RibEvent::Configure(RibConfig {
         router_id: RouterId([10, 255, 0, 1].into()),
-        multipath_max: 1,
+        decision: crate::rib::DecisionRules::default(),
         export: ExportPolicy::default(),
         restarting: false,
     }));

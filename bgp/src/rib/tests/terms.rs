@@ -2,12 +2,13 @@
 //! compile until somebody has said here whether it can change a byte.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use crate::peer::{Negotiated, NextHopMode, PeerRestart};
 use crate::rib::event::RibPeer;
 use crate::rib::export::Terms;
-use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict};
+use crate::rib::{Matches, Policy, PolicyRule, PolicyVerdict, PrivateAs, UpdateRules};
 use crate::wire::{BgpRole, Capability, DecodeContext, EncodeContext};
 use crate::{AfiSafi, Asn, ClusterId, PeerId, PeerKind, RouterId};
 
@@ -33,13 +34,16 @@ pub(super) fn peer() -> RibPeer {
             encode: EncodeContext::default(),
             remote_capabilities: Vec::new(),
         },
+        add_path_maximum: None,
         next_hop_mode: NextHopMode::Auto,
         next_hop_v4: None,
         next_hop_v6: None,
         allow_local_as: 0,
+        rules: UpdateRules::default(),
         prefix_limit: None,
         reflector_client: None,
         transmit_window: 1000,
+        advertisement_interval_secs: 0,
         import: Arc::default(),
         export: Arc::default(),
     }
@@ -48,7 +52,7 @@ pub(super) fn peer() -> RibPeer {
 fn reject_all(name: &str) -> Policy {
     let rule =
         PolicyRule { name: name.to_owned(), matches: Matches::default(), verdict: PolicyVerdict::Reject };
-    Policy { ipv4: vec![rule], ipv6: Vec::new() }
+    Policy { ipv4: vec![rule].into(), ..Policy::default() }
 }
 
 type Change = Box<dyn Fn(&mut RibPeer)>;
@@ -65,13 +69,16 @@ fn knobs() -> (Knobs, Knobs) {
         name: _,
         address: _,
         negotiated,
+        add_path_maximum: _,
         next_hop_mode: _,
         next_hop_v4: _,
         next_hop_v6: _,
         allow_local_as: _,
+        rules,
         prefix_limit: _,
         reflector_client: _,
         transmit_window: _,
+        advertisement_interval_secs: _,
         import: _,
         export: _,
     } = peer();
@@ -93,13 +100,54 @@ fn knobs() -> (Knobs, Knobs) {
         remote_capabilities: _,
     } = negotiated;
     let EncodeContext { four_octet_as: _, add_path_send: _, extended_message: _ } = encode;
+    let UpdateRules {
+        enforce_first_as: _,
+        allow_as_sets: _,
+        private_as: _,
+        as_override: _,
+        honour_graceful_shutdown: _,
+        graceful_shutdown: _,
+        policy_required: _,
+        is_meshed_client: _,
+    } = rules;
+    let external = |edit: fn(&mut RibPeer)| {
+        change(move |peer| {
+            (peer.negotiated.kind, peer.negotiated.remote_as) = (PeerKind::Ebgp, Asn(65001));
+            edit(peer);
+        })
+    };
     let separate = vec![
+        ("private_as remove", external(|peer| peer.rules.private_as = PrivateAs::Remove)),
+        ("private_as remove if all", external(|peer| peer.rules.private_as = PrivateAs::RemoveIfAll)),
+        ("private_as replace", external(|peer| peer.rules.private_as = PrivateAs::Replace)),
+        ("as_override", external(|peer| peer.rules.as_override = true)),
+        (
+            "as_override for another AS",
+            external(|peer| (peer.rules.as_override, peer.negotiated.remote_as) = (true, Asn(65002))),
+        ),
+        (
+            "meshed client",
+            change(|peer| {
+                peer.reflector_client = Some(ClusterId(Ipv4Addr::new(1, 1, 1, 1)));
+                peer.rules.is_meshed_client = true;
+            }),
+        ),
+        ("graceful_shutdown", change(|peer| peer.rules.graceful_shutdown = true)),
+        ("graceful_shutdown, external", external(|peer| peer.rules.graceful_shutdown = true)),
+        ("policy_required", external(|peer| peer.rules.policy_required = true)),
         ("kind", change(|peer| peer.negotiated.kind = PeerKind::Ebgp)),
         ("local_as", change(|peer| peer.negotiated.local_as = Asn(1))),
         ("local", change(|peer| peer.negotiated.local = SocketAddr::from(([10, 255, 0, 2], 179)))),
         ("families", change(|peer| peer.negotiated.families = AfiSafi::ALL.to_vec())),
         ("four_octet_as", change(|peer| peer.negotiated.encode.four_octet_as = false)),
         ("add_path_send", change(|peer| peer.negotiated.encode.add_path_send = AfiSafi::ALL.to_vec())),
+        (
+            "at most two of several paths",
+            change(|peer| {
+                peer.negotiated.encode.add_path_send = AfiSafi::ALL.to_vec();
+                peer.add_path_maximum = NonZeroU8::new(2);
+            }),
+        ),
         ("extended_message", change(|peer| peer.negotiated.encode.extended_message = true)),
         ("role", change(|peer| peer.negotiated.role = Some(BgpRole::Peer))),
         ("next_hop_mode keep", change(|peer| peer.next_hop_mode = NextHopMode::Keep)),
@@ -153,10 +201,19 @@ fn knobs() -> (Knobs, Knobs) {
                 peer.next_hop_v4 = Some(Ipv4Addr::new(10, 255, 0, 9));
             }),
         ),
+        ("a maximum of paths where one is sent", change(|peer| peer.add_path_maximum = NonZeroU8::new(2))),
         ("allow_local_as", change(|peer| peer.allow_local_as = 2)),
+        ("meshed, but no client", change(|peer| peer.rules.is_meshed_client = true)),
+        ("enforce_first_as", change(|peer| peer.rules.enforce_first_as = true)),
+        ("allow_as_sets", change(|peer| peer.rules.allow_as_sets = false)),
+        ("honour_graceful_shutdown", change(|peer| peer.rules.honour_graceful_shutdown = true)),
+        ("as_override of an internal peer", change(|peer| peer.rules.as_override = true)),
+        ("private_as of an internal peer", change(|peer| peer.rules.private_as = PrivateAs::Remove)),
+        ("policy_required of an internal peer", change(|peer| peer.rules.policy_required = true)),
         ("import", change(|peer| peer.import = Arc::new(reject_all("a")))),
         ("an export policy of its own that says nothing", change(|peer| peer.export = Arc::default())),
         ("transmit_window", change(|peer| peer.transmit_window = 1)),
+        ("advertisement_interval_secs", change(|peer| peer.advertisement_interval_secs = 1)),
     ];
     (separate, share)
 }

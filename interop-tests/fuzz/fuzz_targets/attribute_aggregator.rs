@@ -1,0 +1,3 @@
+//! See `fuzz::wire::attribute`.
+#![no_main]
+fuzz::target!(|data| fuzz::wire::attribute(7, 0xc0, data));

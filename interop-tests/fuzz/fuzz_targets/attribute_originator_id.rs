@@ -1,0 +1,3 @@
+//! See `fuzz::wire::attribute`.
+#![no_main]
+fuzz::target!(|data| fuzz::wire::attribute(9, 0x80, data));

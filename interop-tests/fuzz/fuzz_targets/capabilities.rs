@@ -1,0 +1,3 @@
+//! See `fuzz::wire::capabilities`.
+#![no_main]
+fuzz::target!(fuzz::wire::capabilities);

@@ -1,0 +1,3 @@
+//! See `fuzz::text::manifest`.
+#![no_main]
+fuzz::target!(fuzz::text::manifest);

@@ -1,0 +1,3 @@
+//! See `fuzz::wire::message`.
+#![no_main]
+fuzz::target!(|data| fuzz::wire::message(5, data));

@@ -1,0 +1,3 @@
+//! See `fuzz::kernel::datagram`.
+#![no_main]
+fuzz::target!(fuzz::kernel::datagram);

@@ -1,0 +1,3 @@
+//! See `fuzz::peer::events`.
+#![no_main]
+fuzz::target!(fuzz::peer::events);

@@ -1,0 +1,3 @@
+//! See `fuzz::rib::events`.
+#![no_main]
+fuzz::target!(fuzz::rib::events);

@@ -1,0 +1,3 @@
+//! See `fuzz::text::selector`.
+#![no_main]
+fuzz::target!(fuzz::text::selector);

@@ -1,0 +1,3 @@
+//! See `fuzz::text::settings`.
+#![no_main]
+fuzz::target!(fuzz::text::settings);

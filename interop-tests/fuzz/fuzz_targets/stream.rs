@@ -1,0 +1,3 @@
+//! See `fuzz::wire::stream`.
+#![no_main]
+fuzz::target!(fuzz::wire::stream);

@@ -1,0 +1,3 @@
+//! See `fuzz::text::words`.
+#![no_main]
+fuzz::target!(fuzz::text::words);
