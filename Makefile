@@ -1,6 +1,7 @@
 # Every target a person or CI needs. `make lab` is the one to start with.
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
+TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 .PHONY: all build lab test lint purity unit e2e fuzz bench interop image deb clean packages
 
@@ -37,7 +38,12 @@ e2e: ## real BIRD and GoBGP in namespaces; needs root
 fuzz: packages ## every fuzz target for a few seconds; SECONDS_EACH=3600 for hours
 	.ci/fuzz.sh $(SECONDS_EACH)
 
-bench interop image deb:
+bench: ## manx and its peers through the same scenarios: SCENARIO=rr,flap DAEMONS=manx,bird RUNS=3 LIMIT=60 FORCE=1
+	.ci/apt-packages.sh bgpd:openbgpd
+	$(CARGO) build --release --locked -p manx -p interop-tests --bin manx --bin bench
+	MANX_BIN=$(TARGET)/release/manx $(TARGET)/release/bench
+
+interop image deb:
 	@echo "make $@: not in this version" >&2; exit 2
 
 clean:

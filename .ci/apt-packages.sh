@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what the lab and the end-to-end tests need from Debian, and starts none of it: BIRD and GoBGP run
-# in namespaces, under the tests' control. Quick and silent when everything is there.
+# in namespaces, under the tests' control. Quick and silent when everything is there. Further program:package
+# pairs may be given as arguments.
 set -euo pipefail
 
 # program:package
 needed=(ip:iproute2 ping:iputils-ping sysctl:procps setpriv:util-linux tcpdump:tcpdump tshark:tshark
-    bird:bird2 birdc:bird2 gobgpd:gobgpd gobgp:gobgpd vtysh:frr jq:jq g++:g++)
+    bird:bird2 birdc:bird2 gobgpd:gobgpd gobgp:gobgpd vtysh:frr jq:jq g++:g++ "$@")
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
@@ -45,7 +46,7 @@ apt=("${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty
 
 # Nor at the next boot: port 179 belongs to whoever the machine's owner says, not to these tests.
 if [ -d /run/systemd/system ]; then
-    for service in bird gobgpd; do
+    for service in bird gobgpd openbgpd; do
         for package in "${missing[@]}"; do
             case $package in "$service" | "${service}2") "${run[@]}" systemctl disable --quiet "$service" || true ;; esac
         done

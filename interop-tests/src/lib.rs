@@ -6,9 +6,11 @@
 //! after a panic or a failed assertion. Labs share nothing, so tests run in parallel.
 //!
 //! This crate refuses to know what is inside manx: it sees the program's command line, its JSON, the kernel
-//! and the other routers, which is what a user sees. It links no other crate of the workspace.
+//! and the other routers, which is what a user sees. It links no other crate of the workspace; one test holds
+//! the benchmarks' encoder against the codec.
 
 pub mod assert;
+pub mod bench;
 pub mod capture;
 pub mod fabric;
 pub mod host;

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bgp::peer::{
-    DownReason, GracefulRestartConfig, NeighborConfig, Peer, PeerEffect, PeerEvent, PrefixLimit,
-    PrefixLimitAction, Role, State, StopReason,
+    DownReason, GracefulRestartConfig, NeighborConfig, Peer, PeerEffect, PeerEvent, PrefixCount,
+    PrefixExcess, PrefixLimit, PrefixLimitAction, Role, State, StopReason,
 };
 use bgp::wire::{
     Capability, DecodeContext, EncodeContext, Message, OpenMessage, decode_message, encode_message,
