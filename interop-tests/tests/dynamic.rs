@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result, ensure};
 use interop_tests::speaker::Neighbor;
-use interop_tests::speaker::bird::BirdConfig;
+use interop_tests::speaker::bird::{BirdConfig, BirdSession};
 use interop_tests::speaker::gobgp::GobgpConfig;
 use interop_tests::topology::{Lab, Topology, end};
 use interop_tests::{Bird, Family, Gobgp, Manifest, Manx, can_run, ip, net, secs};
@@ -107,8 +107,8 @@ fn ensure_up(manx: &Manx, index: usize) -> Result<()> {
     Ok(())
 }
 
-fn since(bird: &Bird) -> Result<String> {
-    Ok(bird.session("node")?.since)
+fn since(bird: &Bird) -> Result<BirdSession> {
+    bird.session("node")
 }
 
 #[test]

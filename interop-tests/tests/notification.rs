@@ -67,9 +67,9 @@ fn rfc8538_resets_keep_routes_and_shutdowns_do_not() -> Result<()> {
     })?;
     ensure!(removed(here, ANNOUNCED[0])? == 0, "our kernel lost FRR's route in FRR's reset");
     let (here, there) = (RouteMonitor::start(node)?, RouteMonitor::start(router)?);
-    // A reset by us: another hold time. FRR keeps our block.
+    // A reset by us: another capability. FRR keeps our block.
     let before = sessions(&frr)?;
-    manx.apply(&peer().with("holdTime", "6s"))?;
+    manx.apply(&peer().with("addPaths", json!({"receive": false})))?;
     lab.wait_until("the session has been reset once more", secs(20), || {
         ensure!(sessions(&frr)? > before, "not yet");
         converged()

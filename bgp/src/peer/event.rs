@@ -161,16 +161,19 @@ pub enum DownReason {
 
 impl DownReason {
     /// Whether a helper keeps the peer's routes for its restart time: after a lost connection (RFC 4724 §4.2), and
-    /// with the N bit of both also after any NOTIFICATION but a Hard Reset, whoever sent it (RFC 8538 §4).
+    /// with the N bit of both also after any NOTIFICATION but a Hard Reset, whoever sent it (RFC 8538 §4). Not after
+    /// our own hold timer, which RFC 8538 has too: a silent peer is most often dead, and its forwarding with it, and
+    /// packets would go nowhere for its restart time beyond the hold time.
     #[must_use]
     pub fn is_graceful(&self, notification_bit: bool) -> bool {
         match self {
             Self::ConnectionLost(_) => true,
-            Self::HoldTimerExpired | Self::Stopped(StopReason::ConfigurationChange) => notification_bit,
+            Self::Stopped(StopReason::ConfigurationChange) => notification_bit,
             Self::Sent { notification, .. } | Self::Received(notification) => {
                 notification_bit && !notification.is(ErrorSubcode::HARD_RESET)
             }
-            Self::Stopped(StopReason::Shutdown(_) | StopReason::Deconfigured | StopReason::Restart)
+            Self::HoldTimerExpired
+            | Self::Stopped(StopReason::Shutdown(_) | StopReason::Deconfigured | StopReason::Restart)
             | Self::ConnectFailed(_) => false,
         }
     }

@@ -180,8 +180,9 @@ impl Terms {
         // RFC 4456 §8: both are non-transitive.
         attributes.originator_id = None;
         attributes.cluster_list = Vec::new();
-        // RFC 4360 §6: what is not transitive stays in the AS; the bandwidth of a link of ours first of all.
-        attributes.extended_communities.retain(|community| community.is_transitive());
+        if !will.extended_communities {
+            keep_transitive(attributes);
+        }
     }
 
     /// RFC 5065 §4 b, §5: to another member AS of the confederation.
@@ -367,12 +368,24 @@ impl Terms {
             Family::V4 => &self.policy.ipv4,
             Family::V6 => &self.policy.ipv6,
         };
-        let mut changed = rules.change(&leave.rules, attributes);
+        // What policy adds for an external peer is for that one, transitive or not.
+        let kept = (self.kind == PeerKind::Ebgp).then(|| {
+            let mut kept = attributes.clone();
+            keep_transitive(&mut kept);
+            kept
+        });
+        let mut changed = rules.change(&leave.rules, kept.as_ref().unwrap_or(attributes));
+        changed.will.extended_communities = kept.is_some();
         for communities in leave.communities.iter().filter_map(|place| shared.communities.get(*place)) {
             communities.communities.iter().for_each(|community| community.add_to(&mut changed.attributes));
         }
         Some(changed)
     }
+}
+
+/// RFC 4360 §6: what is not transitive stays in the AS; the bandwidth of a link of ours first of all.
+fn keep_transitive(attributes: &mut PathAttributes) {
+    attributes.extended_communities.retain(|community| community.is_transitive());
 }
 
 fn communities(communities: &[PrefixCommunities], prefix: &IpNet) -> SmallVec<[usize; 2]> {

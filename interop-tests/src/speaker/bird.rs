@@ -50,7 +50,7 @@ pub struct BirdRoute {
 }
 
 /// A session as BIRD shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct BirdSession {
     /// `up`, `start`, `down`.
     pub state: String,
@@ -58,6 +58,25 @@ pub struct BirdSession {
     pub info: String,
     /// When it came into this state, to the millisecond: unchanged means untouched.
     pub since: String,
+}
+
+/// BIRD works out `since` anew with every answer, and is a millisecond off at times.
+impl PartialEq for BirdSession {
+    fn eq(&self, other: &Self) -> bool {
+        const JITTER_MS: u64 = 5;
+        let is_since = match (milliseconds(&self.since), milliseconds(&other.since)) {
+            (Some(one), Some(two)) => one.abs_diff(two) <= JITTER_MS,
+            (None, _) | (_, None) => self.since == other.since,
+        };
+        is_since && self.state == other.state && self.info == other.info
+    }
+}
+
+/// Of `12:34:56.789`, since midnight.
+fn milliseconds(time: &str) -> Option<u64> {
+    let (clock, fraction) = time.split_once('.')?;
+    let seconds = clock.split(':').try_fold(0, |sum, part| Some(sum * 60 + part.parse::<u64>().ok()?))?;
+    Some(seconds * 1000 + fraction.parse::<u64>().ok()?)
 }
 
 /// A running BIRD.

@@ -83,6 +83,8 @@ pub struct Will {
     pub med: bool,
     /// The next hop.
     pub next_hop: Option<NextHopChange>,
+    /// What is left of extended communities may leave the AS: the others were taken off before policy had its say.
+    pub extended_communities: bool,
 }
 
 impl From<PathAttributes> for Changed {
