@@ -5,7 +5,7 @@
 # No cargo-fuzz and no nightly compiler: these flags are what `cargo fuzz -s none` uses, and stable knows them.
 set -euo pipefail
 cd "$(dirname "$0")/../interop-tests/fuzz"
-seconds=${1:-8}
+seconds=${1:-5}
 shift || true
 target=${CARGO_TARGET_DIR:-$PWD/../../target}/fuzz
 command -v g++ >/dev/null || { echo "fuzz: libFuzzer is C++: install g++" >&2; exit 1; }
