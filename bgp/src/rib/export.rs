@@ -273,8 +273,7 @@ impl Terms {
         if has_rules {
             let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
             let attributes = &table.get(path.attributes)?.attributes;
-            let route =
-                PolicyRoute { prefix, source, peer_kind: self.kind.by_as_number(), attributes, facts };
+            let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes, facts };
             let decision = self.policy.decide(&route);
             if decision.is_rejected() {
                 return None;
@@ -298,7 +297,7 @@ impl Terms {
         let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
         let attributes = &table.get(path.attributes)?.attributes;
         let facts = &Facts::default();
-        let route = PolicyRoute { prefix, source, peer_kind: self.kind.by_as_number(), attributes, facts };
+        let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes, facts };
         self.policy.decide(&route).end.map(|(_, rule)| rule.name.clone())
     }
 
