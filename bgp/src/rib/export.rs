@@ -103,13 +103,8 @@ impl Terms {
         attributes: &PathAttributes,
         will: Will,
     ) -> Option<PathAttributes> {
-        match (scope, self.kind) {
-            (Scope::Here, _)
-            | (Scope::Confederation, PeerKind::Ebgp)
-            | (Scope::Internal, PeerKind::Ebgp | PeerKind::Confederation) => return None,
-            (Scope::Everywhere, _)
-            | (Scope::Confederation, PeerKind::Ibgp | PeerKind::Confederation)
-            | (Scope::Internal, PeerKind::Ibgp) => {}
+        if !scope.reaches(self.kind) {
+            return None;
         }
         let next_hop = self.next_hop(family, source.is_some(), attributes.next_hop, will)?;
         let mut exported = PathAttributes { next_hop: Some(next_hop), interface: None, ..attributes.clone() };
@@ -234,7 +229,7 @@ pub enum Withheld {
     NoPolicy,
     /// The rules that all peers share do not let it leave.
     SharedPolicy,
-    /// NO_ADVERTISE, or NO_EXPORT towards an external peer (RFC 1997).
+    /// NO_ADVERTISE, NO_EXPORT towards an external peer, or NO_EXPORT_SUBCONFED towards another AS (RFC 1997).
     Community,
     /// It came from an internal peer, and neither that one nor this one is our client (RFC 4456 §6).
     NotReflected,
@@ -328,8 +323,7 @@ impl Terms {
         if self.export(family, source, set.key.scope, attributes, will).is_some() {
             return None;
         }
-        let is_internal_only = set.key.scope == Scope::Internal && self.kind == PeerKind::Ebgp;
-        Some(if set.key.scope == Scope::Here || is_internal_only {
+        Some(if !set.key.scope.reaches(self.kind) {
             Withheld::Community
         } else if self.next_hop(family, source.is_some(), attributes.next_hop, will).is_none() {
             Withheld::NextHop
