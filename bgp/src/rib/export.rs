@@ -307,7 +307,12 @@ impl Terms {
         source: Option<SourceTerms>,
     ) -> Option<Withheld> {
         let set = table.get(path.attributes)?;
-        let Some(leave) = self.leave(shared, table, prefix, path, &Facts::default()) else {
+        let leave = match path.refusal {
+            // As when it is sent.
+            Refusal::PeerDefault => Some(Leave::default()),
+            _ => self.leave(shared, table, prefix, path, &Facts::default()),
+        };
+        let Some(leave) = leave else {
             let needs_rules = self.rules.needs_policy() && self.policy.rules(&prefix).is_empty();
             return Some(match self.deciding_rule(table, prefix, path) {
                 Some(_) => Withheld::Policy,
