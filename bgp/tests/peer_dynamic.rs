@@ -194,6 +194,32 @@ async fn rfc4724_its_routes_are_kept_for_its_restart_time() {
     assert_eq!((peer.id, peer.sessions_established), (id, 2), "the same neighbor");
 }
 
+/// RFC 8538 keeps routes over a reset, but not those of an AS that is no longer wanted.
+#[tokio::test]
+async fn rfc8538_nothing_is_kept_of_an_as_that_is_no_longer_accepted() {
+    let mut node = start("127.2.9.1", "127.2.9.0/24", 2).await;
+    let range = |asn| vec![AsRange { first: Asn(asn), last: Asn(asn) }];
+    node.desired.dynamic[0].as_ranges = range(65000);
+    node.desired.dynamic[0].template.graceful_restart =
+        Some(GracefulRestartConfig { restart_time_secs: 120, restarting: false });
+    node.apply().await;
+    let offer = Capability::GracefulRestart(GracefulRestartCapability {
+        notification: true,
+        restart_time_secs: 120,
+        families: vec![(AfiSafi::IPV4_UNICAST, true)],
+        ..GracefulRestartCapability::default()
+    });
+    let mut bare =
+        BareNeighbor::establish_dynamic(&node, "127.2.9.11", |open| open.capabilities.push(offer)).await;
+    bare.stream.write_all(&route(&bare, "192.0.2.0/24")).await.unwrap();
+    node.wait_for_route("192.0.2.0/24").await;
+    node.desired.dynamic[0].as_ranges = range(65100);
+    node.apply().await;
+    let notification = bare.receive_notification().await.expect("a reset");
+    assert_eq!((notification.code, notification.subcode), (6, 6));
+    wait("the route to go", async || node.routes.lock().unwrap().is_empty().then_some(())).await;
+}
+
 /// A place that is given to somebody else is another identity, and nothing of the former owner gets there.
 #[tokio::test]
 async fn peer_index_reused_is_another_identity() {

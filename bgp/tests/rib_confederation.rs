@@ -4,8 +4,13 @@
 
 mod rib_support;
 
-use bgp::rib::snapshot::PathUsage;
-use bgp::rib::{Confederation, Ineligible, RibPeer, UpdateRules};
+use std::sync::Arc;
+
+use bgp::rib::snapshot::{ExportFate, PathUsage};
+use bgp::rib::{
+    Confederation, Ineligible, Matches, Policy, PolicyRule, PolicyVerdict, RibEvent, RibPeer, UpdateRules,
+    Withheld,
+};
 use bgp::wire::{AsPath, Community, PathAttributes, Segment};
 use bgp::{Asn, ClusterId, PeerKind, RouterId};
 use rib_support::*;
@@ -185,4 +190,54 @@ fn rfc5065_the_decision_treats_members_as_internal() {
     world.update(from_outside, unreach(&[PREFIX]));
     world.update(from_inside, unreach(&[PREFIX]));
     assert_eq!(world.best(PREFIX).unwrap(), "peer2");
+}
+
+/// A filter's `peerType: External` means another AS, in both directions, and another member is one.
+#[test]
+fn a_filter_takes_another_member_for_an_external_peer() {
+    let reject = |kind| {
+        let matches = Matches { peer_kind: Some(kind), ..Matches::default() };
+        let rule = PolicyRule { name: "by kind".to_owned(), matches, verdict: PolicyVerdict::Reject };
+        Arc::new(Policy { ipv4: vec![rule].into(), ..Policy::default() })
+    };
+    let mut world = World::new();
+    let (from, to) = (world.up(member(1)), world.up(member(2)));
+    world.update(from, reach(&along(&[confed(&[65001])]), &[PREFIX]));
+    let (nothing, external, internal) = (Arc::default(), reject(PeerKind::Ebgp), reject(PeerKind::Ibgp));
+    for (policy, is_rejected) in [(&nothing, false), (&external, true), (&internal, false)] {
+        let import = (Arc::clone(policy), Arc::clone(&nothing));
+        world.event(RibEvent::PolicyChanged { peer: from, import: import.0, export: import.1 });
+        assert_eq!(world.best(PREFIX).is_none(), is_rejected, "import {policy:?}");
+        if is_rejected {
+            assert_eq!(reason(&world, PREFIX), Some(Ineligible::Policy("by kind".to_owned())));
+        }
+    }
+    for (policy, is_rejected) in [(&external, true), (&internal, false)] {
+        let export = (Arc::clone(&nothing), Arc::clone(policy));
+        world.event(RibEvent::PolicyChanged { peer: to, import: export.0, export: export.1 });
+        assert_eq!(world.held(to, PREFIX).is_none(), is_rejected, "export {policy:?}");
+    }
+}
+
+/// Whatever keeps a route in is named, inside a confederation and without one.
+#[test]
+fn rfc1997_explanations_name_the_community() {
+    for (community, peers) in [
+        (Community::NO_EXPORT, vec![ebgp(2), outside(2)]),
+        (Community::NO_EXPORT_SUBCONFED, vec![ebgp(2), outside(2), member(2)]),
+        (Community::NO_ADVERTISE, vec![ebgp(2), ibgp(2), outside(2), member(2), internal(2)]),
+    ] {
+        for peer in peers {
+            let mut world = World::new();
+            let kind = peer.negotiated.kind;
+            let from = world.up(internal(1));
+            world.up(peer);
+            let attributes = PathAttributes { communities: vec![community], ..via("10.0.0.1", &[65001]) };
+            world.update(from, reach(&attributes, &[PREFIX]));
+            let exports = world.rib.explain(net(PREFIX), false).unwrap().exports;
+            let export = exports.iter().find(|export| export.peer == "peer2").unwrap();
+            let expected = ExportFate::Withheld { reason: Withheld::Community };
+            assert_eq!(export.fate, expected, "{community} {kind}");
+        }
+    }
 }

@@ -376,3 +376,37 @@ fn start_up_does_not_wait_for_what_nothing_leads_to() {
     world.update(peer, end_of_rib(V6));
     assert!(world.in_sync);
 }
+
+/// RFC 8538 keeps paths over a reset too, and so over one that changes what they are judged by.
+#[test]
+fn rfc8538_what_is_kept_is_judged_by_the_terms_of_the_new_session() {
+    let mut world = World::new();
+    let lenient = bgp::rib::RibPeer { allow_local_as: 1, ..with_restart(ebgp(1)) };
+    let id = world.up(lenient);
+    world.update(id, reach(&via("10.0.0.1", &[65001, LOCAL_AS.0]), &["10.1.0.0/16"]));
+    world.update(id, reach(&via("10.0.0.1", &[65001]), &["10.2.0.0/16"]));
+    world.down(id, retain(&[V4, V6]));
+    assert!(world.best("10.1.0.0/16").is_some());
+    world.up(with_restart(ebgp(1)));
+    assert!(world.best("10.1.0.0/16").is_none(), "our AS is in it");
+    assert!(world.best("10.2.0.0/16").is_some(), "stale until it is sent again");
+}
+
+/// Another AS at the same address is another neighbor, and what an internal peer says is not what an external one
+/// does: LOCAL_PREF was taken off.
+#[test]
+fn rfc8538_nothing_is_kept_of_another_neighbor() {
+    for another in [ibgp(1), peer(1, bgp::PeerKind::Confederation), {
+        let mut other = ebgp(1);
+        other.negotiated.remote_as = bgp::Asn(65099);
+        other
+    }] {
+        let mut world = World::new();
+        let id = world.up(with_restart(ebgp(1)));
+        world.update(id, reach(&via("10.0.0.1", &[65001]), &["10.1.0.0/16"]));
+        world.down(id, retain(&[V4, V6]));
+        assert!(world.best("10.1.0.0/16").is_some());
+        world.up(with_restart(another));
+        assert!(world.best("10.1.0.0/16").is_none());
+    }
+}

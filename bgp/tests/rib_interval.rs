@@ -4,7 +4,9 @@
 
 mod rib_support;
 
-use bgp::rib::{RibEvent, RibPeer};
+use std::sync::Arc;
+
+use bgp::rib::{Matches, Policy, PolicyRule, PolicyVerdict, PrefixMatch, RibEvent, RibPeer};
 use rib_support::*;
 
 fn paced(index: u8, secs: u16) -> RibPeer {
@@ -124,4 +126,28 @@ fn a_refresh_waits_for_the_interval_like_everything_else() {
     world.event(RibEvent::Refresh { peer: slow, family: V4 });
     world.pass(5);
     assert_eq!(world.told(slow).routes, world.told(quick).routes);
+}
+
+/// A changed policy takes a route away: that is a withdrawal like any other, though what it lets through waits.
+#[test]
+fn rfc4271_9_2_1_1_what_another_policy_withdraws_does_not_wait() {
+    let (mut world, quick, slow) = world();
+    announce(&mut world, 0, "192.0.2.0/24");
+    announce(&mut world, 0, "198.51.100.0/24");
+    assert!(world.held(slow, "192.0.2.0/24").is_some() && world.held(slow, "198.51.100.0/24").is_none());
+    // A new state of the first waits too, and must not come after its withdrawal.
+    announce(&mut world, 1, "192.0.2.0/24");
+    let rule = PolicyRule {
+        name: "no 192.0.2.0/24".to_owned(),
+        matches: Matches { prefix: Some(PrefixMatch::Equal(net("192.0.2.0/24"))), ..Matches::default() },
+        verdict: PolicyVerdict::Reject,
+    };
+    let export = Arc::new(Policy { ipv4: vec![rule].into(), ..Policy::default() });
+    world.event(RibEvent::PolicyChanged { peer: slow, import: Arc::default(), export: Arc::clone(&export) });
+    assert_eq!(world.held(slow, "192.0.2.0/24"), None);
+    assert_eq!(world.held(slow, "198.51.100.0/24"), None, "that waits");
+    world.pass(5);
+    assert_eq!(world.held(slow, "192.0.2.0/24"), None);
+    assert_eq!(world.held(slow, "198.51.100.0/24"), world.held(quick, "198.51.100.0/24"));
+    assert_eq!(world.told(slow).spurious, 0);
 }

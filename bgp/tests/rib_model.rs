@@ -200,6 +200,10 @@ enum Op {
         rules: UpdateRules,
     },
     /// In this cluster; `None`: no client.
+    Interval {
+        peer: u8,
+        secs: u16,
+    },
     Client {
         peer: u8,
         cluster: Option<u8>,
@@ -347,6 +351,8 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => (prop_oneof![Just(6), 8..PEERS], 0..4u8)
             .prop_map(|(peer, maximum)| Op::Maximum { peer, maximum: NonZeroU8::new(maximum) }),
         2 => (0..PEERS, naive_rules::rules()).prop_map(|(peer, rules)| Op::Rules { peer, rules }),
+        2 => (0..PEERS, prop_oneof![Just(0u16), Just(1), Just(30)])
+            .prop_map(|(peer, secs)| Op::Interval { peer, secs }),
         1 => (2..PEERS - 1, prop::option::of(1..3u8)).prop_map(|(peer, cluster)| Op::Client { peer, cluster }),
         1 => prop_oneof![Just(1u64), Just(60), Just(400)].prop_map(Op::Pass),
         4 => (0..PEERS).prop_map(|peer| Op::Transmitted { peer }),
@@ -816,6 +822,7 @@ struct Both {
     maximums: BTreeMap<u8, Option<NonZeroU8>>,
     rules: BTreeMap<u8, UpdateRules>,
     clients: BTreeMap<u8, Option<ClusterId>>,
+    intervals: BTreeMap<u8, u16>,
     world: World,
     model: Model,
     /// Identifiers with which living paths have been sent.
@@ -832,6 +839,7 @@ impl Both {
             maximums: BTreeMap::new(),
             rules: BTreeMap::new(),
             clients: BTreeMap::new(),
+            intervals: BTreeMap::new(),
             world,
             model,
             path_ids: BTreeMap::new(),
@@ -848,7 +856,8 @@ impl Both {
                 let (import, export) = self.policies.get(&peer).cloned().unwrap_or_default();
                 let add_path_maximum = self.maximums.get(&peer).copied().flatten();
                 let terms = RibPeer { transmit_window: window, import, export, ..roster(peer) };
-                let mut terms = RibPeer { add_path_maximum, ..terms };
+                let advertisement_interval_secs = self.intervals.get(&peer).copied().unwrap_or_default();
+                let mut terms = RibPeer { add_path_maximum, advertisement_interval_secs, ..terms };
                 terms.rules = self.rules.get(&peer).copied().unwrap_or_default();
                 if let Some(client) = self.clients.get(&peer) {
                     terms.reflector_client = *client;
@@ -982,6 +991,10 @@ impl Both {
                     known.terms.rules = rules;
                 }
                 self.world.feed(RibEvent::RulesChanged { peer, rules });
+            }
+            Op::Interval { peer, secs } => {
+                self.intervals.insert(peer, secs);
+                self.world.feed(RibEvent::AdvertisementInterval { peer: peer_id(peer.into()), secs });
             }
             Op::Client { peer, cluster } => {
                 let client = cluster.map(|n| ClusterId([1, 1, 1, n].into()));
@@ -1122,6 +1135,26 @@ impl Both {
         }
     }
 
+    /// Every interval ends at once.
+    fn end_pauses(&mut self) {
+        for peer in 0..PEERS {
+            self.world.feed(RibEvent::AdvertisementInterval { peer: peer_id(peer.into()), secs: 0 });
+        }
+        self.drain();
+    }
+
+    /// Nobody holds a prefix of which there is nothing for him any more.
+    fn check_withdrawals(&self) {
+        for (id, told) in &self.world.told {
+            let Some(peer) = self.model.peers.get(id) else { continue };
+            let expected = self.model.advertised(&peer.terms);
+            for nlri in told.paths.keys() {
+                assert!(expected.contains_key(&nlri.prefix), "{id} still holds {nlri:?}");
+            }
+            assert_eq!(told.spurious, 0, "{id} was told to forget what it was never told");
+        }
+    }
+
     fn check_peers(&mut self) {
         self.check_explanations();
         let is_up = |peer: &ModelPeer| peer.up && !peer.terms.negotiated.encode.add_path_send.is_empty();
@@ -1180,8 +1213,23 @@ proptest! {
             both.run(op, OPEN);
             both.world.drain();
             both.drain();
+            both.end_pauses();
             both.check_peers();
         }
+    }
+
+    /// Advertisements that wait (RFC 4271 §9.2.1.1) are told in the end, and withdrawals never wait.
+    #[test]
+    fn paced_peers_end_up_with_the_last_state(ops in runs(160), intervals in prop::array::uniform11(prop_oneof![Just(0u16), Just(1), Just(30)])) {
+        let mut both = Both::new();
+        both.intervals = (0..PEERS).zip(intervals).collect();
+        for op in ops {
+            both.run(op, OPEN);
+            both.drain();
+            both.check_withdrawals();
+        }
+        both.end_pauses();
+        both.check_peers();
     }
 
     /// Windows smaller than one message: peers fall behind all the time, and still end up with the last state.
@@ -1193,6 +1241,7 @@ proptest! {
             both.run(op, window);
         }
         both.drain();
+        both.end_pauses();
         both.world.flush();
         both.check_peers();
     }

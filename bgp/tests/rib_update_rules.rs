@@ -7,10 +7,10 @@ mod rib_support;
 
 use std::sync::Arc;
 
-use bgp::rib::snapshot::{PathUsage, RouteSelection};
+use bgp::rib::snapshot::{ExportFate, PathUsage, PolicyDirection, RouteSelection, TrialPlace};
 use bgp::rib::{
     CommunityValue, Ineligible, Matches, Operation, Policy, PolicyRule, PolicyVerdict, PrivateAs, RibEvent,
-    RibPeer, UpdateRules,
+    RibPeer, UpdateRules, Withheld,
 };
 use bgp::wire::{AsPath, Community, PathAttributes, Segment};
 use bgp::{Asn, PeerId};
@@ -373,4 +373,40 @@ fn refusal_of(world: &World, prefix: &str) -> Option<Ineligible> {
         PathUsage::Ineligible { reason } => Some(reason),
         PathUsage::Best | PathUsage::Multipath { .. } | PathUsage::Lost { .. } => None,
     }
+}
+
+/// The default route of ours is explained as what it is: no filter is asked about it, and the learned one does not
+/// stand in its place.
+#[test]
+fn a_default_route_for_one_peer_is_explained_as_such() {
+    let mut world = World::new();
+    let reject = PolicyRule {
+        name: "no default".to_owned(),
+        matches: Matches::default(),
+        verdict: PolicyVerdict::Reject,
+    };
+    let export = Arc::new(Policy { ipv4: vec![reject].into(), ..Policy::default() });
+    let own = UpdateRules { default_v4: true, default_v6: true, ..UpdateRules::default() };
+    // It has no IPv6 address of ours to be sent to.
+    let one = world.up(RibPeer { rules: own, export, next_hop_v6: None, ..ebgp(1) });
+    let two = world.up(ebgp(2));
+    let fate = |world: &World, prefix: &str| {
+        let exports = world.rib.explain(net(prefix), false).unwrap().exports;
+        let export = exports.into_iter().find(|export| export.peer == "peer1").unwrap();
+        (export.rule, export.fate)
+    };
+    for is_learned in [false, true] {
+        if is_learned {
+            world.update(two, reach(&via("10.0.0.2", &[65002]), &["0.0.0.0/0"]));
+            world.update(two, reach(&via("2001:db8::2", &[65002]), &["::/0"]));
+        }
+        let (rule, advertised) = fate(&world, "0.0.0.0/0");
+        assert_eq!(rule, None, "its filter was not asked");
+        let ExportFate::Advertised { paths } = advertised else { panic!("{advertised:?}") };
+        assert_eq!(paths[0].as_path, LOCAL_AS.to_string());
+        assert_eq!(fate(&world, "::/0"), (None, ExportFate::Withheld { reason: Withheld::NextHop }));
+    }
+    let other = Arc::new(Policy::default());
+    let tried = world.rib.try_policy(one, PolicyDirection::Export, Some(&other), TrialPlace::default(), 9);
+    assert_eq!((tried.routes, tried.different.len()), (0, 0), "no policy makes a difference");
 }

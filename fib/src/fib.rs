@@ -138,7 +138,9 @@ impl Fib {
             }
             FibEvent::Withheld(ranges) => {
                 let ranges = ranges.iter().map(IpNet::trunc).collect();
-                self.dirty.extend(self.sources.set_withheld(ranges));
+                let changed = self.sources.set_withheld(ranges);
+                changed.iter().for_each(|prefix| self.hops.touch_prefix(*prefix));
+                self.dirty.extend(changed);
             }
             FibEvent::LearnedInSync => self.open(Gates { learned_in_sync: true, ..self.gates }),
             FibEvent::TrackNextHop(next_hop) => self.hops.track(next_hop),

@@ -1,7 +1,7 @@
 //! What the cores show of themselves, as the documents of the local socket. Pure.
 
 use bgp::io::{DynamicSnapshot, ListenerSnapshot};
-use bgp::peer::{PeerSnapshot, State};
+use bgp::peer::{NeighborConfig, PeerSnapshot, State};
 use bgp::rib::snapshot::{
     AdvertisedRoute, AttributesSnapshot, PathSnapshot, PathUsage, PeerSummary, RibSummary,
     RouteSnapshot as RibRoute,
@@ -11,6 +11,7 @@ use bgp::{AfiSafi, PeerKind};
 use config::{Problem, Severity};
 use fib::snapshot::{FibSnapshot, FibSummary, NextHopView, RouteSnapshot};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::num::NonZeroU8;
 
 use super::dynamic::MissingSession;
@@ -130,10 +131,9 @@ pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeStat
             let mut document = peer(session, clients.contains(&configured.as_str()));
             let filters = state.desired.as_ref().and_then(|desired| desired.filters.get(configured));
             document.filters = filters.cloned().unwrap_or_default();
-            let desired = state.desired.iter().flat_map(|desired| &desired.bgp.neighbors);
-            if let Some(neighbor) = desired.into_iter().find(|neighbor| neighbor.name == session.name) {
-                document.rules = update_rules::describe(neighbor);
-                document.withheld = update_rules::withheld(neighbor);
+            if let Some(neighbor) = configured_as(session, state) {
+                document.rules = update_rules::describe(&neighbor);
+                document.withheld = update_rules::withheld(&neighbor);
             }
             if let Some(summary) = routes.iter().find(|summary| Some(summary.peer) == session.id) {
                 add_routes(&mut document, summary);
@@ -144,6 +144,18 @@ pub fn peers(sessions: &[PeerSnapshot], routes: &[PeerSummary], state: &NodeStat
     documents.extend(state.desired.iter().flat_map(|desired| &desired.missing).map(missing));
     documents.sort_by(|left, right| left.name.cmp(&right.name));
     documents
+}
+
+/// What the manifests make of a session; of a dynamic peer's what its template makes of it.
+fn configured_as<'a>(session: &PeerSnapshot, state: &'a NodeState) -> Option<Cow<'a, NeighborConfig>> {
+    let bgp = &state.desired.as_ref()?.bgp;
+    match &session.template {
+        None => bgp.neighbors.iter().find(|neighbor| neighbor.name == session.name).map(Cow::Borrowed),
+        Some(template) => {
+            let group = bgp.dynamic.iter().find(|group| group.name == *template)?;
+            Some(Cow::Owned(group.neighbor(session.address)))
+        }
+    }
 }
 
 /// A session that cannot be had is one that is down.

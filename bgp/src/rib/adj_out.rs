@@ -218,14 +218,24 @@ impl Group {
     }
 
     /// A member that comes from another group, and holds what that one's Adj-RIBs-Out say; it is owed the
-    /// difference. Both have been filled.
-    pub(super) fn adopt(&mut self, mut member: Member, from: &PerFamily<AdjOut>) {
+    /// difference. Both have been filled. Returns what a member whose advertisements are held back has to be told no
+    /// longer to use: that does not wait.
+    pub(super) fn adopt(&mut self, mut member: Member, from: &PerFamily<AdjOut>) -> PerFamily<Buckets> {
+        let mut withdrawn = PerFamily::<Buckets>::default();
+        let is_paused = member.pace.is_held() && !member.is_stalled();
         for family in Family::ALL.into_iter().filter(|&family| self.terms.has(family)) {
             let (old, new) = (from.get(family), self.out.get(family));
             let state = member.families.get_mut(family);
             let len = old.sent.len().max(new.sent.len());
             for id in 0..u32::try_from(len).unwrap_or(u32::MAX) {
                 let (was, is) = (told(old.get(id), member.slot), told(new.get(id), member.slot));
+                if is_paused && was.is_some() && is.is_none() {
+                    if state.behind.get_or_insert_default().unmark(id, true) {
+                        let target = Target::Only(member.slot);
+                        withdrawn.get_mut(family).add(Action::Withdraw, target, id, Held::From(Slot::NONE));
+                    }
+                    continue;
+                }
                 // What it has yet to be told about stays so, with what it holds of that.
                 if was != is && !state.behind.as_ref().is_some_and(|behind| behind.is_dirty(id)) {
                     state.behind.get_or_insert_default().mark(id, was.is_some());
@@ -233,6 +243,7 @@ impl Group {
             }
         }
         self.members.push(member);
+        withdrawn
     }
 
     /// Takes a member out as it is.

@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 use super::next_hop::NextHopId;
 use super::weight::bandwidth;
 use crate::wire::{Community, Origin, PathAttributes};
-use crate::{Asn, RouterId};
+use crate::{Asn, PeerKind, RouterId};
 
 /// LOCAL_PREF of a route that carries none (RFC 4271 §9.1.1 leaves it to policy; every speaker takes 100).
 pub(super) const DEFAULT_LOCAL_PREF: u32 = 100;
@@ -52,6 +52,20 @@ pub(super) enum Scope {
     Internal,
     /// NO_ADVERTISE.
     Here,
+}
+
+impl Scope {
+    /// Whether the route may go to peers of this kind.
+    pub(super) fn reaches(self, kind: PeerKind) -> bool {
+        match (self, kind) {
+            (Self::Here, _)
+            | (Self::Confederation, PeerKind::Ebgp)
+            | (Self::Internal, PeerKind::Ebgp | PeerKind::Confederation) => false,
+            (Self::Everywhere, _)
+            | (Self::Confederation, PeerKind::Ibgp | PeerKind::Confederation)
+            | (Self::Internal, PeerKind::Ibgp) => true,
+        }
+    }
 }
 
 impl DecisionKey {

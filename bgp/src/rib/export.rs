@@ -103,13 +103,8 @@ impl Terms {
         attributes: &PathAttributes,
         will: Will,
     ) -> Option<PathAttributes> {
-        match (scope, self.kind) {
-            (Scope::Here, _)
-            | (Scope::Confederation, PeerKind::Ebgp)
-            | (Scope::Internal, PeerKind::Ebgp | PeerKind::Confederation) => return None,
-            (Scope::Everywhere, _)
-            | (Scope::Confederation, PeerKind::Ibgp | PeerKind::Confederation)
-            | (Scope::Internal, PeerKind::Ibgp) => {}
+        if !scope.reaches(self.kind) {
+            return None;
         }
         let next_hop = self.next_hop(family, source.is_some(), attributes.next_hop, will)?;
         let mut exported = PathAttributes { next_hop: Some(next_hop), interface: None, ..attributes.clone() };
@@ -235,7 +230,7 @@ pub enum Withheld {
     NoPolicy,
     /// The rules that all peers share do not let it leave.
     SharedPolicy,
-    /// NO_ADVERTISE, or NO_EXPORT towards an external peer (RFC 1997).
+    /// NO_ADVERTISE, NO_EXPORT towards an external peer, or NO_EXPORT_SUBCONFED towards another AS (RFC 1997).
     Community,
     /// It came from an internal peer, and neither that one nor this one is our client (RFC 4456 §6).
     NotReflected,
@@ -274,8 +269,7 @@ impl Terms {
         if has_rules {
             let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
             let attributes = &table.get(path.attributes)?.attributes;
-            let route =
-                PolicyRoute { prefix, source, peer_kind: self.kind.by_as_number(), attributes, facts };
+            let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes, facts };
             let decision = self.policy.decide(&route);
             if decision.is_rejected() {
                 return None;
@@ -299,7 +293,7 @@ impl Terms {
         let source = if is_own { SourceMatch::Own } else { SourceMatch::Learned };
         let attributes = &table.get(path.attributes)?.attributes;
         let facts = &Facts::default();
-        let route = PolicyRoute { prefix, source, peer_kind: self.kind.by_as_number(), attributes, facts };
+        let route = PolicyRoute { prefix, source, peer_kind: self.kind, attributes, facts };
         self.policy.decide(&route).end.map(|(_, rule)| rule.name.clone())
     }
 
@@ -314,7 +308,12 @@ impl Terms {
         source: Option<SourceTerms>,
     ) -> Option<Withheld> {
         let set = table.get(path.attributes)?;
-        let Some(leave) = self.leave(shared, table, prefix, path, &Facts::default()) else {
+        let leave = match path.refusal {
+            // As when it is sent.
+            Refusal::PeerDefault => Some(Leave::default()),
+            _ => self.leave(shared, table, prefix, path, &Facts::default()),
+        };
+        let Some(leave) = leave else {
             let needs_rules = self.rules.needs_policy() && self.policy.rules(&prefix).is_empty();
             return Some(match self.deciding_rule(table, prefix, path) {
                 Some(_) => Withheld::Policy,
@@ -330,8 +329,7 @@ impl Terms {
         if self.export(family, source, set.key.scope, attributes, will).is_some() {
             return None;
         }
-        let is_internal_only = set.key.scope == Scope::Internal && self.kind == PeerKind::Ebgp;
-        Some(if set.key.scope == Scope::Here || is_internal_only {
+        Some(if !set.key.scope.reaches(self.kind) {
             Withheld::Community
         } else if self.next_hop(family, source.is_some(), attributes.next_hop, will).is_none() {
             Withheld::NextHop

@@ -65,8 +65,11 @@ impl Peers {
         entry.is_removed = false;
         let before = SourceTerms::of(&entry.terms);
         let has_paths = Family::ALL.into_iter().any(|family| entry.families.get(family).received > 0);
-        let judged_by =
-            |terms: &RibPeer| (std::sync::Arc::clone(&terms.import), terms.rules, terms.link_bandwidth);
+        let judged_by = |terms: &RibPeer| {
+            let RibPeer { negotiated, rules, link_bandwidth, allow_local_as, .. } = terms;
+            let (local_as, role) = (negotiated.local_as, negotiated.role);
+            (std::sync::Arc::clone(&terms.import), *rules, *link_bandwidth, *allow_local_as, local_as, role)
+        };
         let old = judged_by(&entry.terms);
         let lost = entry.begin(terms, now);
         let changed = has_paths && before != SourceTerms::of(&entry.terms);

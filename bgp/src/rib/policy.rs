@@ -61,7 +61,8 @@ pub struct Matches {
     pub prefix: Option<PrefixMatch>,
     /// By where the route is from.
     pub source: Option<SourceMatch>,
-    /// By the kind of the session that it came from or goes to.
+    /// By the kind of the session that it came from or goes to, by the AS numbers alone: a member of our
+    /// confederation is external here.
     pub peer_kind: Option<PeerKind>,
     /// It carries this one.
     pub community: Option<CommunityValue>,
@@ -214,7 +215,7 @@ impl Matches {
     pub fn holds(&self, route: &PolicyRoute<'_>) -> bool {
         let Self { prefix, source, peer_kind, community, as_path_prefix, local_pref, conditions } = self;
         let attributes = route.attributes;
-        peer_kind.is_none_or(|kind| kind == route.peer_kind)
+        peer_kind.is_none_or(|kind| kind == route.peer_kind.by_as_number())
             && source.is_none_or(|source| source == route.source)
             && prefix.as_ref().is_none_or(|prefix| prefix.holds(&route.prefix))
             && local_pref.is_none_or(|wanted| wanted == attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF))

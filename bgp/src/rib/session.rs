@@ -11,6 +11,7 @@ use super::event::{Retain, RibPeer};
 use super::family::{Family, PerFamily};
 use super::path::Path;
 use super::update_rules::is_meshed_client;
+use crate::peer::Negotiated;
 use crate::{AfiSafi, ClusterId, PeerKind, RouterId};
 
 /// How long a returned peer has until its End-of-RIB before what it has not sent again is swept (the upper
@@ -166,16 +167,20 @@ impl PeerEntry {
     }
 
     /// Starts a session. Returns the families whose stale paths die at once: those without the F bit in the
-    /// new OPEN (RFC 4724 §4.2).
+    /// new OPEN (RFC 4724 §4.2), and all if it is not the same neighbor: another AS, or of another kind, from which
+    /// other attributes are taken.
     pub(super) fn begin(&mut self, terms: Box<RibPeer>, now: Instant) -> Lost {
         let mut lost = Lost::default();
+        let is_same =
+            |old: &Negotiated, new: &Negotiated| (old.remote_as, old.kind) == (new.remote_as, new.kind);
+        let is_same = is_same(&self.terms.negotiated, &terms.negotiated);
         self.terms = terms;
         for family in Family::ALL {
             let forwards = self.is_forwarding(family.afi_safi());
             let state = self.families.get_mut(family);
             state.epoch = state.epoch.wrapping_add(1);
             state.end_of_rib = false;
-            if state.received > 0 && forwards {
+            if state.received > 0 && forwards && is_same {
                 state.stale_until = Some(now + Duration::from_secs(STALE_PATHS_MAX_SECS));
             } else {
                 *lost.get_mut(family) = self.drop_stale(family);

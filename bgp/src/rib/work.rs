@@ -10,7 +10,7 @@ use super::adj_in::Shared;
 use super::adj_out::{ExportContext, Group};
 use super::event::{ExportAction, ExportPolicy, RibConfig, RibEffect};
 use super::export::Terms;
-use super::family::{Family, Prefix};
+use super::family::{Family, PerFamily, Prefix};
 use super::member::Member;
 use super::pace::{earlier, hold};
 use super::pack::{Buckets, transmit};
@@ -108,7 +108,12 @@ impl Rib {
                 if let Some(old) = old
                     && let Some(member) = old.take(slot)
                 {
-                    group.adopt(member, &old.out);
+                    let place = group.members.len();
+                    let PerFamily { v4, v6 } = group.adopt(member, &old.out);
+                    let (shared, effects) = (&mut self.shared, &mut self.effects);
+                    transmit(&mut group, &[place], &self.v4, shared, v4, effects);
+                    transmit(&mut group, &[place], &self.v6, shared, v6, effects);
+                    Family::ALL.into_iter().for_each(|family| group.settle(family));
                 }
                 if let Some(empty) = old.take_if(|old| old.members.is_empty()) {
                     empty.release(&mut self.shared.attributes);

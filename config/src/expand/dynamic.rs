@@ -1,5 +1,6 @@
 //! BGPPeers with a peerPrefix: not sessions but templates of such, one per BGPPeer of the node.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Expansion;
@@ -8,7 +9,7 @@ use super::session::{RemoteEnd, Session, SessionOrigin};
 use super::speaker::{PORT_DEFAULT, Speaker};
 use crate::catalog::Resources;
 use crate::manifest::Located;
-use crate::model::{BgpPeer, DynamicPeers, Remote};
+use crate::model::{AsRange, BgpPeer, DynamicPeers, Remote};
 use crate::problem::Problem;
 
 /// What sessions are like that peers open from a prefix.
@@ -48,10 +49,41 @@ pub(super) fn templates(
             problems.push(Problem::error(peer.place("spec.asNumbers"), "spec.asNumbers", message));
             continue;
         }
+        if let Some(message) = mixed_with_members(resources, peers) {
+            problems.push(Problem::error(peer.place("spec.asNumbers"), "spec.asNumbers", message));
+            continue;
+        }
         templates.push(SessionTemplate { session, peers: peers.clone() });
     }
     problems.extend(overlaps(resources, &templates));
     (templates, problems)
+}
+
+/// The same of our confederation: to its members we are another AS than to the world.
+fn mixed_with_members(resources: &Resources, peers: &DynamicPeers) -> Option<String> {
+    let confederation = resources.cluster_configuration()?.spec.confederation.as_ref()?;
+    let ranges = &peers.as_ranges;
+    let is_held = |asn| ranges.iter().any(|range| range.contains(asn));
+    if is_held(confederation.identifier) {
+        return Some(format!(
+            "holds {}, the identifier of our confederation, which nobody outside of it has",
+            confederation.identifier
+        ));
+    }
+    let held =
+        confederation.members.iter().copied().filter(|member| is_held(*member)).collect::<BTreeSet<_>>();
+    // As long as every AS of the ranges is one of the members found in them, there are no others.
+    let is_member = |range: &AsRange| {
+        (range.first.number()..=range.last.number())
+            .all(|asn| held.iter().any(|member| member.number() == asn))
+    };
+    if held.is_empty() || ranges.iter().all(is_member) {
+        return None;
+    }
+    Some(format!(
+        "holds members of our confederation ({}) and others: they need a BGPPeer each, with prefixes of their own",
+        held.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    ))
 }
 
 fn template(name: &str, peer: &Located<BgpPeer>, peers: &DynamicPeers, local: &Speaker) -> Session {

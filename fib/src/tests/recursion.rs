@@ -202,3 +202,21 @@ fn a_peer_is_reached_by_its_gateway() {
     assert_eq!(w.ours(), "");
     assert_eq!(w.fib.snapshot().next_hops.len(), 1, "nobody's next hops are forgotten");
 }
+
+/// A route that is withheld stands in no kernel, so nothing is found through it; nor is it missed when it is back.
+#[test]
+fn nothing_resolves_through_a_withheld_route() {
+    let withheld =
+        |ranges: &[&str]| FibEvent::Withheld(ranges.iter().map(|net| net.parse().unwrap()).collect());
+    let mut w = World::in_sync(TWO_TORS);
+    w.track("10.96.0.2");
+    w.learn("10.96.0.2/32", &["10.0.0.254"]);
+    w.learn("10.244.2.0/26", &["10.96.0.2"]);
+    assert_eq!(w.reports(), ["10.96.0.2: no route to 10.96.0.2", "10.96.0.2: metric 1024"]);
+    w.give(withheld(&["10.96.0.0/12"]));
+    assert_eq!(w.reports(), ["10.96.0.2: no route to 10.96.0.2"]);
+    assert_eq!(w.ours(), "");
+    w.give(withheld(&[]));
+    assert_eq!(w.reports(), ["10.96.0.2: metric 1024"]);
+    assert_eq!(w.route("10.244.2.0/26").next_hops.len(), 1);
+}

@@ -206,11 +206,20 @@ impl NeighborTask {
     fn reconfigure(&mut self, config: NeighborConfig, reset: bool, now: Instant) {
         // Of several AS numbers the one that it has may no longer be among those that it may have.
         let asn = self.session.as_ref().map(|session| session.negotiated.remote_as);
-        let reset = reset || asn.is_some_and(|asn| !config.accepts_as(asn));
+        let old = self.peer.config();
+        // Without a session: which of several it was, the RIB sees when it is back.
+        let known = asn.or_else(|| old.as_ranges().is_empty().then_some(old.remote_as));
+        let is_another =
+            known.is_some_and(|asn| !config.accepts_as(asn) || config.kind_with(asn) != old.kind_with(asn));
+        let reset = reset || (is_another && asn.is_some());
         if reset {
             let reason =
                 config.shutdown.clone().map_or(StopReason::ConfigurationChange, StopReason::Shutdown);
             self.handle(PeerEvent::Stop(reason), now);
+        }
+        // A helper (RFC 8538) keeps the routes of a neighbor that comes back, and this one does not.
+        if is_another {
+            self.feed.push_event(RibEvent::PeerDown { peer: self.id, retain: None });
         }
         let secs = config.timing.advertisement_interval_secs;
         if self.session.is_some() && secs != self.peer.config().timing.advertisement_interval_secs {

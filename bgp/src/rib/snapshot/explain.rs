@@ -154,9 +154,12 @@ impl Rib {
         if !group.terms.has(P::FAMILY) {
             return (None, ExportFate::Family);
         }
-        let best = destination.best();
         let prefix = destination.prefix.to_net();
-        let rule = best.and_then(|best| group.terms.deciding_rule(&self.shared.attributes, prefix, best));
+        let own_default = group.terms.own_default(destination);
+        let best = own_default.or_else(|| destination.best());
+        let rule = best
+            .filter(|_| own_default.is_none())
+            .and_then(|best| group.terms.deciding_rule(&self.shared.attributes, prefix, best));
         let sent = self.sent(slot, P::FAMILY, id);
         if !sent.is_empty() {
             let paths = sent.iter().filter_map(|(_, sent)| self.attributes(sent.attributes)).collect();

@@ -270,7 +270,7 @@ impl Rib {
         let route = PolicyRoute {
             prefix,
             source: SourceMatch::Learned,
-            peer_kind: peer.terms.negotiated.kind.by_as_number(),
+            peer_kind: peer.terms.negotiated.kind,
             attributes: &set.attributes,
             facts: &Facts::default(),
         };

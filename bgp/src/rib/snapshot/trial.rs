@@ -191,6 +191,10 @@ impl Trial<'_> {
     fn export<P: Prefix>(&self, terms: &Terms, destination: &Destination<P>) -> Option<Outcome> {
         let shared = &self.rib.shared;
         let best = destination.best().filter(|best| best.source != self.slot && terms.has(P::FAMILY))?;
+        // Ours for the peer is no business of its policy, and stands before this one.
+        if terms.own_default(destination).is_some() {
+            return None;
+        }
         let set = shared.attributes.get(best.attributes)?;
         let prefix = destination.prefix.to_net();
         let policy = self.rib.config.as_ref().map_or(&NOTHING_LEAVES, |config| &config.export);
