@@ -99,7 +99,6 @@ impl ConfigChange {
             when(*local_address != new.local_address, Self::Reset),
             when(*local_as != new.local_as, Self::Reset),
             when(*remote_as != new.remote_as && !has_ranges, Self::Reset),
-            when(old.kind() != new.kind(), Self::Reset),
             when(*router_id != new.router_id, Self::Reset),
             when(*families != new.families, Self::Reset),
             when(*extended_next_hop != new.extended_next_hop, Self::Reset),
