@@ -98,7 +98,8 @@ mod tests {
         let me = std::process::id();
         assert!(cpu(&[me]) > Duration::ZERO);
         assert!(by_ticks(me).is_some());
-        assert!(peak_memory(&[me]) >= memory(&[me]) && memory(&[me]) > 500);
+        // The kernel's two counts are not exact towards each other, and other tests allocate meanwhile.
+        assert!(peak_memory(&[me]) > 500 && memory(&[me]) > 500);
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         assert!(family(me).unwrap().contains(&child.id()));
         child.kill().unwrap();
