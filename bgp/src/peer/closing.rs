@@ -202,6 +202,12 @@ impl Peer {
                 if now.saturating_duration_since(at) >= LASTING_UPTIME {
                     self.consecutive_errors = 0;
                 }
+                // RFC 4271 §6.8: up at this end alone, while the other one took a second connection for the session.
+                let is_collision = matches!(&reason, DownReason::Received(notification)
+                    if notification.is(ErrorSubcode::CONNECTION_COLLISION_RESOLUTION));
+                if is_collision {
+                    self.history.sessions_established = self.history.sessions_established.saturating_sub(1);
+                }
                 self.effects.push_back(PeerEffect::Down(reason));
             }
         }

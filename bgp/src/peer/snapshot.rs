@@ -105,7 +105,8 @@ pub struct PeerSnapshot {
     pub last_error: Option<String>,
     /// How long ago that was.
     pub last_error_secs: Option<u64>,
-    /// How many sessions came up since the neighbor was configured.
+    /// How many sessions came up since the neighbor was configured, without those that the other end at once gave up
+    /// for a second connection (RFC 4271 §6.8).
     pub sessions_established: u64,
     /// Errors in a row without a lasting session between them: what the damping goes by.
     pub consecutive_errors: u32,
