@@ -281,9 +281,10 @@ pub(super) fn check_datagram(datagram: &[u8]) {
         let body = message.payload();
         let _ = (decode_link(body), decode_error(body));
         let Some(route) = decode_route(body, 100) else { continue };
-        // What we write carries neither of these.
-        let is_plain =
-            route.source.is_none() && matches!(route.kind, RouteKind::Unicast | RouteKind::Blackhole);
+        // What we write carries none of these.
+        let is_plain = route.source.is_none()
+            && route.object.is_none()
+            && matches!(route.kind, RouteKind::Unicast | RouteKind::Blackhole);
         let is_whole = route.next_hops.iter().all(|hop| (1..=256).contains(&hop.weight) && hop.ifindex != 0);
         if !is_plain || !is_whole || route.next_hops.is_empty() == (route.kind == RouteKind::Unicast) {
             continue;
